@@ -1,0 +1,111 @@
+/*
+ * handshake - the two messages that make a session, for both transports.
+ *
+ * Model:   Noise_IKpsk2_25519_ChaChaPoly_SHA256 between known static keys.
+ *
+ *	client                                             server
+ *	handshake_start()   -- initiation, HANDSHAKE_LEN -->  handshake_receive()
+ *	                                                      (look the peer up)
+ *	handshake_finish()  <-- response, HANDSHAKE_LEN ----  handshake_respond()
+ *
+ *          A message is: type (1), 3 zero bytes, Noise message padded to one
+ *          size, MAC1 (16), MAC2 (16). MAC1 is keyed by the receiver's public
+ *          key: whoever does not know it gets silence.
+ * Bounds:  both messages are HANDSHAKE_LEN bytes.
+ * Owner:   the caller owns every struct; handshake_done() wipes.
+ * Errors:  0 or -errno; after an error the handshake state is as it was before.
+ * Source:  docs/protocol.md, "Handshake"; Noise revision 34; WireGuard, 5.4.
+ */
+#ifndef DAEMON_CORE_HANDSHAKE_H
+#define DAEMON_CORE_HANDSHAKE_H
+
+#include "common/base.h"
+#include "daemon/core/crypto.h"
+#include "daemon/core/noise.h"
+
+enum {
+	HANDSHAKE_VERSION = 1,
+	HANDSHAKE_INITIATION = 1, /* type bytes */
+	HANDSHAKE_RESPONSE = 2,
+	HANDSHAKE_MAC_LEN = 16,
+	HANDSHAKE_OFFER_LEN = 32,  /* message 1's payload, zero padded */
+	HANDSHAKE_ANSWER_LEN = 80, /* message 2's payload, zero padded */
+	/* 4 + the longer of both Noise messages + two MACs; set in docs/protocol.md */
+	HANDSHAKE_LEN = 4 + 32 + 48 + HANDSHAKE_ANSWER_LEN + 16 + 2 * HANDSHAKE_MAC_LEN,
+};
+
+enum handshake_transport { HANDSHAKE_MPTCP, HANDSHAKE_UDP };
+
+/* Message 1's payload. Not forward secret, so nothing else is in it. */
+struct handshake_offer {
+	uint8_t version;
+	uint8_t aead_mask;
+	uint16_t features;      /* none yet: 0, ignored by the receiver */
+	uint32_t session_index; /* 24 bits, chosen by the client */
+};
+
+/* Message 2's payload. */
+struct handshake_answer {
+	uint8_t version; /* the server's, also when it refuses the client's */
+	uint8_t aead;    /* enum aead_alg; 0: version refused, no session */
+	uint16_t features;
+	uint32_t session_index; /* 24 bits, chosen by the server */
+	uint32_t max_streams;   /* per client */
+	bool allow_auth_only;
+	uint8_t boot_id[8]; /* random at each start of the server */
+};
+
+/* What both ends hold afterwards. Directions share no key. */
+struct handshake_keys {
+	uint8_t key_up[CRYPTO_KEY_LEN], iv_up[CRYPTO_IV_LEN]; /* client to server */
+	uint8_t key_down[CRYPTO_KEY_LEN], iv_down[CRYPTO_IV_LEN];
+	uint8_t key_a[8], key_b[8]; /* RFC 8684's keys: client's, server's */
+	uint8_t stream_secret[CRYPTO_KEY_LEN];
+	uint8_t hash[CRYPTO_HASH_LEN]; /* the handshake hash */
+};
+
+struct handshake {
+	struct noise noise;
+	uint8_t peer_public[CRYPTO_KEY_LEN];
+};
+
+/* Client: writes the initiation. `psk` is 32 zero bytes where there is none. */
+int
+handshake_start(struct handshake *h, enum handshake_transport transport,
+		struct prng *rng, const uint8_t priv[CRYPTO_KEY_LEN],
+		const uint8_t server_pub[CRYPTO_KEY_LEN],
+		const uint8_t psk[CRYPTO_KEY_LEN], const struct handshake_offer *offer,
+		uint8_t ret_msg[HANDSHAKE_LEN]) MUST_CHECK;
+
+/*
+ * Client: reads the response. -EBADMSG: not an answer to this initiation;
+ * keep waiting for the real one. -EPROTONOSUPPORT: the server authenticated
+ * itself and refused our version; ret_answer says which it speaks.
+ */
+int handshake_finish(struct handshake *h, const uint8_t msg[HANDSHAKE_LEN],
+		     struct handshake_answer *ret_answer,
+		     struct handshake_keys *ret_keys) MUST_CHECK;
+
+/* Server: whether MAC1 is good; costs one HMAC. `pub` is the server's own key. */
+bool
+handshake_mac1_ok(const uint8_t msg[HANDSHAKE_LEN], const uint8_t pub[CRYPTO_KEY_LEN]);
+
+/*
+ * Server: reads an initiation whose MAC1 is good; h->peer_public is then who
+ * claims to speak. -EBADMSG: nobody who knows the protocol wrote this.
+ */
+int
+handshake_receive(struct handshake *h, enum handshake_transport transport,
+		  const uint8_t priv[CRYPTO_KEY_LEN], const uint8_t msg[HANDSHAKE_LEN],
+		  struct handshake_offer *ret_offer) MUST_CHECK;
+
+/* Server: writes the response to a peer it knows, with that peer's `psk`. */
+int
+handshake_respond(struct handshake *h, struct prng *rng,
+		  const uint8_t psk[CRYPTO_KEY_LEN],
+		  const struct handshake_answer *answer, uint8_t ret_msg[HANDSHAKE_LEN],
+		  struct handshake_keys *ret_keys) MUST_CHECK;
+
+void handshake_done(struct handshake *h);
+
+#endif

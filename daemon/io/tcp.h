@@ -1,0 +1,55 @@
+/*
+ * tcp - stream sockets, plain TCP or MPTCP: made, listened on, connected.
+ *
+ * Model:   thin: every function is a few system calls; all sockets are
+ *          non-blocking and close-on-exec.
+ * Errors:  a descriptor >= 0, 0, or -errno as the kernel gave it.
+ */
+#ifndef DAEMON_IO_TCP_H
+#define DAEMON_IO_TCP_H
+
+#include "common/addr.h"
+#include "common/base.h"
+
+enum tcp_kind { TCP_PLAIN, TCP_MPTCP };
+
+/* -ENOPROTOOPT or -EPROTONOSUPPORT: this kernel has no MPTCP, or it is off. */
+int tcp_listen(enum tcp_kind kind, const struct addr *at, int backlog) MUST_CHECK;
+
+struct tcp_connect {
+	enum tcp_kind kind;
+	struct addr remote;
+	const char *device;     /* NULL: as the routing table says */
+	const char *congestion; /* NULL: the system's */
+};
+/* Starts to connect; tcp_connect_result() when the descriptor is writable. */
+int tcp_connect_start(const struct tcp_connect *c) MUST_CHECK;
+int tcp_connect_result(int fd) MUST_CHECK; /* 0, -EINPROGRESS or -errno */
+
+/* -EAGAIN: nobody waits. -EMFILE and -ENFILE: use tcp_accept_spare. */
+int tcp_accept(int listener, struct addr *ret_remote) MUST_CHECK;
+
+/*
+ * One descriptor kept for the day there is none: accepts one and closes it at
+ * once, so that a full process does not spin on a readable listener.
+ */
+struct tcp_spare {
+	int fd;
+};
+int tcp_spare_init(struct tcp_spare *s) MUST_CHECK;
+void tcp_spare_shed(struct tcp_spare *s, int listener);
+void tcp_spare_done(struct tcp_spare *s);
+
+/* close() that answers with RST instead of FIN. */
+void tcp_reset(int fd);
+
+int tcp_local(int fd, struct addr *ret_addr) MUST_CHECK;
+int tcp_remote(int fd, struct addr *ret_addr) MUST_CHECK;
+void tcp_set_nodelay(int fd, bool on);
+void tcp_set_notsent_lowat(int fd, int bytes);
+/* Dead peers are noticed after about `idle` + 30 s. */
+void tcp_set_keepalive(int fd, ns_t idle);
+/* Bytes written to the socket and not yet acknowledged by the peer; -errno. */
+int tcp_unacked(int fd) MUST_CHECK;
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * subflows - the daemon's path manager: the subflows each leg has, and those
+ * it should have.
+ *
+ * Model:   a leg is one kernel MPTCP connection between the daemons. On the
+ *          client every leg should have one subflow per usable uplink, with
+ *          B (backup) as the uplink's priority says; what is missing is
+ *          joined, what is too much is removed, level by level, whenever
+ *          something changed. A join that failed is tried again after 1, 2,
+ *          4 ... 60 s. On either side the sending end watches every leg with
+ *          bytes unacknowledged: a subflow with none acknowledged for
+ *          max(3 srtt, 200 ms) while it has some in flight is dead, and is
+ *          removed (REMOVE_ADDR by whom the address belongs to, then DESTROY).
+ *          The last subflow of a leg is never destroyed.
+ *
+ *	  NONE -> JOINING -> UP -> (dead, closed, unwanted) -> NONE
+ *
+ * Bounds:  SUBFLOWS_MAX a leg; every SUBFLOWS_TICK at most
+ *          SUBFLOWS_SAMPLE_MAX legs are looked at, in turn.
+ * Owner:   struct leg_subflows is embedded in the leg, which calls
+ *          subflows_remove() before it closes the socket.
+ * Source:  RFC 8684, 3.2, 3.3.8, 3.4.2, 3.8.
+ */
+#ifndef DAEMON_SUBFLOWS_H
+#define DAEMON_SUBFLOWS_H
+
+#include "common/addr.h"
+#include "common/list.h"
+#include "daemon/core/limits.h"
+#include "daemon/io/loop.h"
+#include "daemon/io/mptcp_pm.h"
+#include "daemon/uplinks.h"
+
+#define SUBFLOWS_TICK (50 * NS_PER_MS)
+enum { SUBFLOWS_SAMPLE_MAX = 64 };
+
+enum subflow_state { SUBFLOW_NONE, SUBFLOW_JOINING, SUBFLOW_UP };
+
+struct subflow {
+	enum subflow_state state;
+	struct addr local, remote;
+	uint8_t uplink;   /* id on the client; 0 on the server */
+	uint8_t local_id; /* 0: the leg's first subflow */
+	uint8_t remote_id;
+	bool backup; /* as last asked for or told */
+	uint64_t bytes_acked;
+	ns_t progress_at; /* the last time anything was acknowledged or idle */
+	ns_t retry_at;    /* client: not joined again before */
+	unsigned failures;
+};
+
+struct leg_subflows {
+	struct list node; /* of the legs watched */
+	uint32_t token;
+	int fd;
+	struct subflow sf[SUBFLOWS_MAX];
+	size_t n;
+	bool active; /* bytes were sent since the last look: subflows_sent() */
+};
+
+struct subflows;
+
+struct subflows_handler {
+	/* Our sending end found `sf` of `ls` dead and has destroyed it. */
+	void (*on_dead)(void *arg, struct leg_subflows *ls, const struct subflow *sf);
+	void *arg;
+};
+
+/*
+ * `pm` NULL: in-kernel path manager; then nothing is joined or destroyed here,
+ * only watched. `uplinks` NULL: this is the server.
+ */
+struct subflows *subflows_new(struct loop *l, struct uplinks *uplinks,
+			      const struct subflows_handler *handler);
+void subflows_set_pm(struct subflows *s, struct mptcp_pm *pm);
+void subflows_free(struct subflows *s);
+
+/*
+ * Takes up a leg whose MPTCP connection is established. `uplink`: whose
+ * device the first subflow is bound to (client). -EOPNOTSUPP: plain TCP.
+ */
+int subflows_add(struct subflows *s, struct leg_subflows *ls, int fd,
+		 const struct uplink *uplink) MUST_CHECK;
+void subflows_remove(struct subflows *s, struct leg_subflows *ls);
+/* The leg has written to its socket: watch it. Cheap. */
+void subflows_sent(struct subflows *s, struct leg_subflows *ls);
+
+/* An uplink changed in any way: every leg is compared with what it should have. */
+void subflows_uplink_changed(struct subflows *s, const struct uplink *u);
+/* The peer's sending end says that its subflow to `local` (our address) is dead. */
+void subflows_peer_lost(struct subflows *s, struct leg_subflows *ls,
+			const struct addr *local);
+
+/* mptcp_pm's results and events end here. */
+void subflows_on_result(struct subflows *s, const struct mptcp_pm_result *r);
+void subflows_on_event(struct subflows *s, const struct mptcp_pm_event *ev);
+
+struct subflows_counters {
+	uint64_t joined, join_failed, found_dead, peer_said_dead, priority_set;
+};
+const struct subflows_counters *subflows_counters(const struct subflows *s);
+
+#endif

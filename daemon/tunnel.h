@@ -1,0 +1,74 @@
+/*
+ * tunnel - hides the transport from the rest of the daemon.
+ *
+ * Model:   a stream is opened towards a destination, answered, and given a
+ *          local descriptor to pump; all on top of whichever transport.
+ *
+ *	client: ingress -- tunnel_open() ------------------> server: on_open
+ *	        on_opened(status) <------------------------- tunnel_stream_answer()
+ *	        tunnel_stream_attach(fd)                     tunnel_stream_attach(fd)
+ *	        on_closed                                    on_closed
+ *
+ * Owner:   a stream belongs to the tunnel. on_closed is the last that its
+ *          user hears of it, and comes exactly once, never from inside one of
+ *          these calls; a user that loses interest calls tunnel_stream_abort()
+ *          and hears nothing more. A descriptor given to attach() belongs to
+ *          the tunnel from then on.
+ */
+#ifndef DAEMON_TUNNEL_H
+#define DAEMON_TUNNEL_H
+
+#include "common/base.h"
+#include "daemon/config.h"
+#include "daemon/core/limits.h"
+
+/* What became of an OPEN. The numbers travel and stay as they are. */
+enum open_status {
+	OPEN_OK = 0,
+	OPEN_FAILED = 1, /* none of the others */
+	OPEN_DENIED = 2,
+	OPEN_NET_UNREACHABLE = 3,
+	OPEN_HOST_UNREACHABLE = 4,
+	OPEN_REFUSED = 5,
+	OPEN_TIMED_OUT = 6,
+	OPEN_NO_SUCH_NAME = 7, /* or a name without an address */
+	OPEN_NAME_FAILED = 8,  /* no name server answered */
+	OPEN_LIMIT = 9,        /* too many streams or connects of this peer */
+	OPEN_NO_TUNNEL = 10,   /* client only: no session with the server */
+	OPEN_STATUS_COUNT,
+};
+
+/* "the destination refused the connection" and so on. */
+const char *open_status_text(enum open_status s);
+
+struct tunnel_stream;
+
+struct tunnel_user {
+	void (*on_opened)(void *arg, enum open_status status); /* client only */
+	void (*on_closed)(void *arg);
+	void *arg;
+};
+
+/*
+ * Client: asks for a stream; on_opened tells what came of it. `may_be_plain`:
+ * the listener has protect = auth. NULL: no memory or over max_streams.
+ */
+struct tunnel;
+struct tunnel_stream *tunnel_open(struct tunnel *t, const struct config_host *dest,
+				  bool may_be_plain, const struct tunnel_user *user);
+
+/* Server: the answer to on_open; after any other than OPEN_OK the stream is gone. */
+void tunnel_stream_answer(struct tunnel_stream *s, enum open_status status);
+
+/*
+ * Starts to pump between `fd` and the far side; `early` bytes were read from
+ * `fd` before. The client may attach before on_opened: what comes back waits
+ * in the transport until the far side has connected; if it cannot, `fd` is reset.
+ */
+void tunnel_stream_attach(struct tunnel_stream *s, int fd, const uint8_t *early,
+			  size_t early_len);
+
+/* The far side sees a reset. Closes an attached descriptor with RST. */
+void tunnel_stream_abort(struct tunnel_stream *s);
+
+#endif
