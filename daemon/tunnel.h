@@ -41,6 +41,7 @@ enum open_status {
 /* "the destination refused the connection" and so on. */
 const char *open_status_text(enum open_status s);
 
+struct leg_subflows;
 struct tunnel_stream;
 
 struct tunnel_user {
@@ -50,12 +51,13 @@ struct tunnel_user {
 };
 
 /*
- * Client: asks for a stream; on_opened tells what came of it. `may_be_plain`:
- * the listener has protect = auth. NULL: no memory or over max_streams.
+ * Client: asks for a stream; on_opened tells what came of it. `from`: the
+ * listener it came in by. NULL: no memory or over max_streams.
  */
 struct tunnel;
-struct tunnel_stream *tunnel_open(struct tunnel *t, const struct config_host *dest,
-				  bool may_be_plain, const struct tunnel_user *user);
+struct tunnel_stream *
+tunnel_open(struct tunnel *t, const struct config_host *dest,
+	    const struct config_listener *from, const struct tunnel_user *user);
 
 /* Server: the answer to on_open; after any other than OPEN_OK the stream is gone. */
 void tunnel_stream_answer(struct tunnel_stream *s, enum open_status status);
@@ -70,5 +72,36 @@ void tunnel_stream_attach(struct tunnel_stream *s, int fd, const uint8_t *early,
 
 /* The far side sees a reset. Closes an attached descriptor with RST. */
 void tunnel_stream_abort(struct tunnel_stream *s);
+
+/* For the report; the pointers live during the call only. */
+struct tunnel_stream_info {
+	uint64_t id; /* counted from 1 on each side by itself */
+	const char
+		*peer; /* the server's name on the client, the client's on the server */
+	const char *listener; /* client: which one it came in by; else "" */
+	const struct config_host *dest;
+	const char *state;             /* "opening", "open", "half-closed" */
+	const char *fallback;          /* why it is plain TCP; NULL: it is MPTCP */
+	bool plain;                    /* protect = auth, and bytes go unsealed */
+	uint64_t bytes_up, bytes_down; /* client to server, and back */
+	ns_t age;
+	const struct leg_subflows *subflows;
+	int fd; /* of the leg, for mptcp_info_get() */
+};
+typedef void (*tunnel_each_fn)(void *arg, const struct tunnel_stream_info *info);
+void tunnel_each_stream(struct tunnel *t, tunnel_each_fn fn, void *arg);
+
+struct tunnel_counters {
+	uint64_t streams_opened, streams_refused, streams_reset;
+	uint64_t bytes_up, bytes_down; /* of streams that have ended */
+	uint64_t fallbacks;            /* legs that came up as plain TCP */
+	uint64_t strangers; /* server: connections that never authenticated */
+	uint64_t handshakes;
+	unsigned streams, legs_waiting, half_open; /* now */
+};
+void tunnel_counters_get(const struct tunnel *t, struct tunnel_counters *ret_counters);
+
+/* "connected", "connecting: REASON", server: "listening". For people. */
+const char *tunnel_state_text(const struct tunnel *t);
 
 #endif
