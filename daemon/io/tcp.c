@@ -1,0 +1,251 @@
+#include "daemon/io/tcp.h"
+
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+static int
+set_int(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+static int
+stream_socket(enum tcp_kind kind, uint8_t family)
+{
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			kind == TCP_MPTCP ? IPPROTO_MPTCP : IPPROTO_TCP);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int
+start_listening(int fd, const struct addr *at, int backlog)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = addr_to_sockaddr(at, &ss);
+	int err;
+
+	/* A restart must not wait for the connections of the last run. */
+	err = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (err < 0)
+		return err;
+	if (at->family == AF_INET6) {
+		err = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+		if (err < 0)
+			return err;
+	}
+	if (bind(fd, (struct sockaddr *)&ss, len) < 0)
+		return -errno;
+	return listen(fd, backlog) < 0 ? -errno : 0;
+}
+
+int
+tcp_listen(enum tcp_kind kind, const struct addr *at, int backlog)
+{
+	int fd = stream_socket(kind, at->family);
+	int err;
+
+	if (fd < 0)
+		return fd;
+	err = start_listening(fd, at, backlog);
+	if (err < 0) {
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+static int
+set_text(int fd, int level, int name, const char *text, size_t cap)
+{
+	size_t len = strlen(text);
+
+	if (len >= cap)
+		return -ENAMETOOLONG;
+	return setsockopt(fd, level, name, text, (socklen_t)len) < 0 ? -errno : 0;
+}
+
+static int
+start_connecting(int fd, const struct tcp_connect *c)
+{
+	enum { CONGESTION_NAME_MAX = 16 }; /* TCP_CA_NAME_MAX of the kernel */
+	struct sockaddr_storage ss;
+	socklen_t len = addr_to_sockaddr(&c->remote, &ss);
+	int err;
+
+	if (c->device != NULL) {
+		err = set_text(fd, SOL_SOCKET, SO_BINDTODEVICE, c->device, IFNAMSIZ);
+		if (err < 0)
+			return err;
+	}
+	if (c->congestion != NULL) {
+		err = set_text(fd, IPPROTO_TCP, TCP_CONGESTION, c->congestion,
+			       CONGESTION_NAME_MAX);
+		if (err < 0)
+			return err;
+	}
+	if (connect(fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS)
+		return -errno;
+	return 0;
+}
+
+int
+tcp_connect_start(const struct tcp_connect *c)
+{
+	int fd = stream_socket(c->kind, c->remote.family);
+	int err;
+
+	if (fd < 0)
+		return fd;
+	err = start_connecting(fd, c);
+	if (err < 0) {
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+int
+tcp_connect_result(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	int failed = 0;
+	socklen_t failed_len = sizeof(failed);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &failed_len) < 0)
+		return -errno;
+	if (failed != 0)
+		return -failed;
+	if (getpeername(fd, (struct sockaddr *)&ss, &len) == 0)
+		return 0;
+	return errno == ENOTCONN ? -EINPROGRESS : -errno;
+}
+
+int
+tcp_accept(int listener, struct addr *ret_remote)
+{
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int fd, err;
+
+	/* A peer that gave up while it waited is no error of the listener. */
+	do {
+		len = sizeof(ss);
+		fd = accept4(listener, (struct sockaddr *)&ss, &len,
+			     SOCK_NONBLOCK | SOCK_CLOEXEC);
+	} while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+	if (fd < 0)
+		return -errno;
+	err = addr_from_sockaddr((struct sockaddr *)&ss, ret_remote);
+	if (err < 0) {
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+int
+tcp_spare_init(struct tcp_spare *s)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	s->fd = fd;
+	return 0;
+}
+
+void
+tcp_spare_shed(struct tcp_spare *s, int listener)
+{
+	int fd;
+
+	if (s->fd >= 0)
+		close(s->fd);
+	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0)
+		tcp_reset(fd);
+	s->fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+void
+tcp_spare_done(struct tcp_spare *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+}
+
+void
+tcp_reset(int fd)
+{
+	const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	close(fd);
+}
+
+int
+tcp_local(int fd, struct addr *ret_addr)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
+		return -errno;
+	return addr_from_sockaddr((struct sockaddr *)&ss, ret_addr);
+}
+
+int
+tcp_remote(int fd, struct addr *ret_addr)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (getpeername(fd, (struct sockaddr *)&ss, &len) < 0)
+		return -errno;
+	return addr_from_sockaddr((struct sockaddr *)&ss, ret_addr);
+}
+
+void
+tcp_set_nodelay(int fd, bool on)
+{
+	(void)set_int(fd, IPPROTO_TCP, TCP_NODELAY, on);
+}
+
+void
+tcp_set_notsent_lowat(int fd, int bytes)
+{
+	(void)set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes);
+}
+
+/* Three probes 10 s apart: the 30 s of the header. */
+void
+tcp_set_keepalive(int fd, ns_t idle)
+{
+	ns_t idle_s = max_ns(idle / NS_PER_SEC, 1);
+
+	(void)set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)min_ns(idle_s, 32767));
+	(void)set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, 10);
+	(void)set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+	(void)set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+int
+tcp_unacked(int fd)
+{
+	int bytes;
+
+	return ioctl(fd, SIOCOUTQ, &bytes) < 0 ? -errno : bytes;
+}
