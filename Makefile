@@ -2,10 +2,13 @@
 
 VERSION := 0.1.0
 B       ?= build
-CC      ?= gcc
 PREFIX  ?= /usr/local
 OPT     ?= -O2 -g
 SAN     ?=
+# make itself says cc where nobody says anything
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 
 LIBEVENT   := libevent_core
 PKGS       := $(LIBEVENT) libnl-3.0 libnl-genl-3.0 libnl-route-3.0 jansson libcrypto libcares
@@ -34,14 +37,20 @@ IO     := $(wildcard daemon/io/*.c)
 DAEMON := $(filter-out daemon/main.c,$(wildcard daemon/*.c))
 CLIENT := $(wildcard client/*.c)
 UNIT   := $(wildcard tests/unit/test_*.c)
+FUZZ   := $(wildcard tests/fuzz/fuzz_*.c)
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 
 LIBS := $(B)/libdaemon.a $(B)/libio.a $(B)/libcore.a $(B)/libcommon.a
 UNIT_BINS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT))
 
-.PHONY: all clean unit
-all: $(B)/mpproxyd $(B)/mpproxyctl
+FUZZ_BINS := $(patsubst tests/%.c,$(B)/%,$(FUZZ))
+# a program is built from the day its main file is there
+PROGRAMS := $(if $(wildcard daemon/main.c),$(B)/mpproxyd) \
+	    $(if $(wildcard client/main.c),$(B)/mpproxyctl)
+
+.PHONY: all tests fuzz unit tidy clean help
+all: $(PROGRAMS) ## build the programs: build/mpproxyd, build/mpproxyctl
 
 $(B)/libcommon.a: $(call obj,$(COMMON))
 $(B)/libcore.a: $(call obj,$(CORE))
@@ -64,10 +73,82 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-unit: $(UNIT_BINS)
+$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< \
+		-Wl,--start-group $(LIBS) -Wl,--end-group $(PKG_LIBS)
+
+tests: $(UNIT_BINS)
+fuzz: $(FUZZ_BINS)
+
+unit: $(UNIT_BINS) ## build and run the unit tests only
 	@set -e; for t in $(UNIT_BINS); do echo "== $$t"; $$t; done
 
-clean:
-	rm -rf $(B)
+# `make asan-TARGET`, `make clang-TARGET`: TARGET in the build of that name. UBSan
+# stops at its first finding, or nothing would fail; clang's build serves the fuzzers.
+SAN_COMMON := address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+asan-%:
+	@$(MAKE) B=build-asan OPT="-O1 -g" SAN="-fsanitize=$(SAN_COMMON)" $*
+clang-%:
+	@$(MAKE) B=build-clang CC=clang OPT="-O1 -g" \
+		SAN="-fsanitize=fuzzer-no-link,$(SAN_COMMON)" $*
+
+# A file is looked at again when it or a header of its changed, as its object is.
+ALL_C := $(wildcard $(foreach d,common daemon daemon/core daemon/io client,$(d)/*.c))
+tidy: $(ALL_C:%.c=$(B)/%.tidy)
+$(B)/%.tidy: %.c $(B)/%.o .clang-tidy
+	clang-tidy --quiet $< -- -std=gnu11 $(CPPFLAGS) $(PKG_CFLAGS) 2>/dev/null
+	@touch $@
+
+.PHONY: check check-long demo bench
+check: ## everything that must pass; STEP=REGEX runs those steps only
+	@tests/run-check $(if $(STEP),--only '$(STEP)')
+check-long: ## what takes longer: fuzzers a minute each, tests/long
+	@tests/run-check --long $(if $(STEP),--only '$(STEP)')
+demo: ## a download over three uplinks, one of them cut (needs root)
+	@tests/demo/run
+bench: ## measure against raw kernel MPTCP, haproxy, shadowsocks (needs root)
+	@tests/bench/run
+
+# A configuration that is there is the user's: only samples are written.
+BINDIR  = $(DESTDIR)$(PREFIX)/bin
+LIBDIR  = $(DESTDIR)$(PREFIX)/lib
+DATADIR = $(DESTDIR)$(PREFIX)/share
+CONFDIR = $(DESTDIR)/etc/mpproxy
+MAN     = $(wildcard docs/*.[158])
+SAMPLES = $(wildcard conf/*.conf)
+COMPLETIONS = $(wildcard contrib/completions/*.bash)
+INSTALLED = $(PROGRAMS:$(B)/%=$(BINDIR)/%) \
+	$(foreach m,$(MAN),$(DATADIR)/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m))) \
+	$(patsubst conf/%,$(CONFDIR)/%.sample,$(SAMPLES)) \
+	$(patsubst contrib/completions/%.bash,$(DATADIR)/bash-completion/completions/%,$(COMPLETIONS)) \
+	$(LIBDIR)/systemd/system/mpproxyd@.service $(LIBDIR)/sysusers.d/mpproxy.conf
+
+.PHONY: install uninstall
+install: all ## install below DESTDIR and PREFIX (/usr/local)
+	$(foreach p,$(PROGRAMS),install -D -m 755 $(p) $(BINDIR)/$(notdir $(p)) &&) :
+	$(foreach m,$(MAN),install -D -m 644 $(m) \
+		$(DATADIR)/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)) &&) :
+	$(foreach c,$(SAMPLES),install -D -m 644 $(c) $(CONFDIR)/$(notdir $(c)).sample &&) :
+	$(foreach c,$(COMPLETIONS),install -D -m 644 $(c) \
+		$(DATADIR)/bash-completion/completions/$(basename $(notdir $(c))) &&) :
+	install -D -m 644 systemd/mpproxy.sysusers $(LIBDIR)/sysusers.d/mpproxy.conf
+	install -d $(LIBDIR)/systemd/system
+	sed 's|@BINDIR@|$(PREFIX)/bin|' systemd/mpproxyd@.service \
+		>$(LIBDIR)/systemd/system/mpproxyd@.service
+ifeq ($(DESTDIR),)
+	systemd-sysusers $(LIBDIR)/sysusers.d/mpproxy.conf
+	! test -d /run/systemd/system || systemctl daemon-reload
+endif
+
+uninstall: ## remove what `make install` wrote; keys and configurations stay
+	rm -f $(INSTALLED)
+	-rmdir --ignore-fail-on-non-empty $(CONFDIR)
+
+clean: ## remove what was built
+	rm -rf build build-asan build-clang
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
