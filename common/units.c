@@ -108,7 +108,7 @@ parse(const char *text, const struct unit *units, size_t n_units, uint64_t max,
 	err = take_digits(&text, &whole);
 	if (err == 0)
 		err = take_fraction(&text, &part, &of);
-	if (err < 0)
+	if (err != 0)
 		return err;
 	for (size_t i = 0; i < n_units; i++) {
 		if (strcasecmp(text, units[i].name) != 0)

@@ -4,6 +4,8 @@ set -eu
 cd "$(dirname "$0")/../.."
 shopt -s nullglob
 
+# What is rendered goes aside, so that only the warnings are said.
+# shellcheck disable=SC2069
 warnings() {
 	LC_ALL=C.UTF-8 MANWIDTH=80 man --warnings=w -E UTF-8 -l -Z "$1" 2>&1 >"$out"
 }
