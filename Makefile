@@ -110,6 +110,8 @@ demo: ## a download over three uplinks, one of them cut (needs root)
 bench: ## measure against raw kernel MPTCP, haproxy, shadowsocks (needs root)
 	@tests/bench/run
 
+include tests/lab/lab.mk
+
 # A configuration that is there is the user's: only samples are written.
 BINDIR  = $(DESTDIR)$(PREFIX)/bin
 LIBDIR  = $(DESTDIR)$(PREFIX)/lib
