@@ -18,6 +18,7 @@
 #include "common/base.h"
 #include "daemon/core/crypto.h"
 #include "daemon/core/limits.h"
+#include "daemon/core/numbers.h"
 
 enum {
 	RECORD_HEADER_LEN = 3, /* length and type: what goes before the payload */
@@ -44,10 +45,9 @@ enum record_direction { RECORD_UP, RECORD_DOWN }; /* client to server, back */
 
 struct record_key {
 	struct aead aead;
-	uint64_t counter;
+	uint64_t counter;  /* records sealed or opened so far */
+	uint64_t rekey_at; /* the counter that takes the next key */
 	uint8_t secret[CRYPTO_KEY_LEN];
-	bool seals;
-	enum aead_alg alg;
 };
 
 /* The key of one direction of leg `number` under a session's stream secret. */
@@ -58,7 +58,8 @@ void record_key_done(struct record_key *k);
 
 /*
  * Seals in place. `rec` has RECORD_HEADER_LEN bytes of room, then `len` bytes
- * of payload, then CRYPTO_TAG_LEN bytes of room. ret_len: bytes of the record.
+ * of payload, at most RECORD_PAYLOAD_MAX, then CRYPTO_TAG_LEN bytes of room.
+ * ret_len: bytes of the record.
  */
 int record_seal(struct record_key *k, enum record_type type, uint8_t *rec, size_t len,
 		size_t *ret_len) MUST_CHECK;
@@ -80,19 +81,5 @@ struct record {
  */
 int record_open(struct record_key *k, uint8_t *buf, size_t have, size_t payload_max,
 		struct record *ret_rec, size_t *ret_used) MUST_CHECK;
-
-/*
- * numbers - which stream numbers of a session have been used.
- *
- * A window of NUMBER_WINDOW numbers below the highest marked one; whatever is
- * older counts as used.
- */
-struct numbers {
-	uint64_t next; /* one above the highest marked */
-	uint64_t used[NUMBER_WINDOW / 64];
-};
-
-bool numbers_is_free(const struct numbers *n, uint64_t number);
-void numbers_mark(struct numbers *n, uint64_t number);
 
 #endif
