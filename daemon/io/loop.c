@@ -91,9 +91,11 @@ loop_free(struct loop *l)
 static int
 run_turn(struct loop *l)
 {
-	int flags = list_empty(&l->deferred) ? EVLOOP_ONCE : EVLOOP_NONBLOCK;
+	int flags = EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY;
 
-	if (event_base_loop(l->base, flags | EVLOOP_NO_EXIT_ON_EMPTY) < 0)
+	if (!list_empty(&l->deferred))
+		flags |= EVLOOP_NONBLOCK;
+	if (event_base_loop(l->base, flags) < 0)
 		return -EIO;
 	run_deferred(l);
 	return l->err;
@@ -102,7 +104,7 @@ run_turn(struct loop *l)
 int
 loop_run(struct loop *l)
 {
-	int err = 0;
+	int err = l->err;
 
 	while (err == 0 && !l->stopped)
 		err = run_turn(l);
