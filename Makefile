@@ -62,7 +62,7 @@ $(B)/%.a:
 
 $(B)/mpproxyd: $(B)/daemon/main.o $(LIBS)
 	$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
-$(B)/mpproxyctl: $(call obj,$(CLIENT)) $(B)/libcore.a $(B)/libcommon.a
+$(B)/mpproxyctl: $(call obj,$(CLIENT)) $(B)/libio.a $(B)/libcore.a $(B)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(B)/tests/%: $(B)/tests/unit/%.o $(LIBS)
