@@ -19,6 +19,7 @@ quiet_make() {
 
 quiet_make install
 for program in mpproxyd mpproxyctl; do
+	[ -x "$B/$program" ] || continue
 	[ -x "$root/usr/bin/$program" ] || fail "$program was not installed"
 	"$root/usr/bin/$program" --version | grep -Eq '[0-9]+\.[0-9]+\.[0-9]+' ||
 		fail "$program --version says no version"
@@ -27,6 +28,7 @@ done
 unit=$root/usr/lib/systemd/system/mpproxyd@.service
 grep -qx 'ExecStart=/usr/bin/mpproxyd .*' "$unit" || fail "the unit names another program"
 ! grep -q '@[A-Z]*@' "$unit" || fail "the unit was not filled in"
+shopt -s nullglob
 for sample in conf/*.conf; do
 	cmp "$sample" "$root/etc/mpproxy/${sample##*/}.sample"
 done
