@@ -49,7 +49,7 @@ FUZZ_BINS := $(patsubst tests/%.c,$(B)/%,$(FUZZ))
 PROGRAMS := $(if $(wildcard daemon/main.c),$(B)/mpproxyd) \
 	    $(if $(wildcard client/main.c),$(B)/mpproxyctl)
 
-.PHONY: all tests fuzz unit tidy clean help
+.PHONY: all everything fuzz unit tidy clean help
 all: $(PROGRAMS) ## build the programs: build/mpproxyd, build/mpproxyctl
 
 $(B)/libcommon.a: $(call obj,$(COMMON))
@@ -78,8 +78,8 @@ $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(LIBS)
 	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< \
 		-Wl,--start-group $(LIBS) -Wl,--end-group $(PKG_LIBS)
 
-tests: $(UNIT_BINS)
-fuzz: $(FUZZ_BINS)
+everything: all lab $(UNIT_BINS)
+fuzz: everything $(FUZZ_BINS)
 
 unit: $(UNIT_BINS) ## build and run the unit tests only
 	@set -e; for t in $(UNIT_BINS); do echo "== $$t"; $$t; done
@@ -94,7 +94,7 @@ clang-%:
 		SAN="-fsanitize=fuzzer-no-link,$(SAN_COMMON)" $*
 
 # A file is looked at again when it or a header of its changed, as its object is.
-ALL_C := $(wildcard $(foreach d,common daemon daemon/core daemon/io client,$(d)/*.c))
+ALL_C := $(wildcard $(foreach d,common daemon daemon/core daemon/io client tests/lab,$(d)/*.c))
 tidy: $(ALL_C:%.c=$(B)/%.tidy)
 $(B)/%.tidy: %.c $(B)/%.o .clang-tidy
 	clang-tidy --quiet $< -- -std=gnu11 $(CPPFLAGS) $(PKG_CFLAGS) 2>/dev/null
@@ -134,6 +134,7 @@ install: all ## install below DESTDIR and PREFIX (/usr/local)
 	$(foreach c,$(SAMPLES),install -D -m 644 $(c) $(CONFDIR)/$(notdir $(c)).sample &&) :
 	$(foreach c,$(COMPLETIONS),install -D -m 644 $(c) \
 		$(DATADIR)/bash-completion/completions/$(basename $(notdir $(c))) &&) :
+	install -d $(CONFDIR)
 	install -D -m 644 systemd/mpproxy.sysusers $(LIBDIR)/sysusers.d/mpproxy.conf
 	install -d $(LIBDIR)/systemd/system
 	sed 's|@BINDIR@|$(PREFIX)/bin|' systemd/mpproxyd@.service \
