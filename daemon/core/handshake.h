@@ -8,9 +8,10 @@
  *	                                                      (look the peer up)
  *	handshake_finish()  <-- response, HANDSHAKE_LEN ----  handshake_respond()
  *
- *          A message is: type (1), 3 zero bytes, Noise message padded to one
- *          size, MAC1 (16), MAC2 (16). MAC1 is keyed by the receiver's public
- *          key: whoever does not know it gets silence.
+ *          A message is: type (1), 3 zero bytes, Noise message (128), MAC1
+ *          (16), MAC2 (16). MAC1 is keyed by the receiver's public key:
+ *          whoever does not know it gets silence. MAC2 is zero: it is for
+ *          cookies, which are no use over TCP.
  * Bounds:  both messages are HANDSHAKE_LEN bytes.
  * Owner:   the caller owns every struct; handshake_done() wipes.
  * Errors:  0 or -errno; after an error the handshake state is as it was before.
@@ -30,8 +31,9 @@ enum {
 	HANDSHAKE_MAC_LEN = 16,
 	HANDSHAKE_OFFER_LEN = 32,  /* message 1's payload, zero padded */
 	HANDSHAKE_ANSWER_LEN = 80, /* message 2's payload, zero padded */
-	/* 4 + the longer of both Noise messages + two MACs; set in docs/protocol.md */
-	HANDSHAKE_LEN = 4 + 32 + 48 + HANDSHAKE_ANSWER_LEN + 16 + 2 * HANDSHAKE_MAC_LEN,
+	/* The payloads' sizes are chosen so that both Noise messages have one. */
+	HANDSHAKE_NOISE_LEN = NOISE_OVERHEAD_1 + HANDSHAKE_OFFER_LEN,
+	HANDSHAKE_LEN = 4 + HANDSHAKE_NOISE_LEN + 2 * HANDSHAKE_MAC_LEN,
 };
 
 enum handshake_transport { HANDSHAKE_MPTCP, HANDSHAKE_UDP };
@@ -39,7 +41,7 @@ enum handshake_transport { HANDSHAKE_MPTCP, HANDSHAKE_UDP };
 /* Message 1's payload. Not forward secret, so nothing else is in it. */
 struct handshake_offer {
 	uint8_t version;
-	uint8_t aead_mask;
+	uint8_t aead_mask;      /* with AEAD_CHACHA20_POLY1305 */
 	uint16_t features;      /* none yet: 0, ignored by the receiver */
 	uint32_t session_index; /* 24 bits, chosen by the client */
 };
@@ -67,6 +69,8 @@ struct handshake_keys {
 struct handshake {
 	struct noise noise;
 	uint8_t peer_public[CRYPTO_KEY_LEN];
+	uint8_t psk[CRYPTO_KEY_LEN]; /* client only, and the AEADs that it offered */
+	uint8_t aead_mask;
 };
 
 /* Client: writes the initiation. `psk` is 32 zero bytes where there is none. */
@@ -78,28 +82,41 @@ handshake_start(struct handshake *h, enum handshake_transport transport,
 		uint8_t ret_msg[HANDSHAKE_LEN]) MUST_CHECK;
 
 /*
- * Client: reads the response. -EBADMSG: not an answer to this initiation;
- * keep waiting for the real one. -EPROTONOSUPPORT: the server authenticated
- * itself and refused our version; ret_answer says which it speaks.
+ * Client: reads the response.
+ *
+ * -EBADMSG          not an answer to this initiation; wait for the real one
+ * -EPROTONOSUPPORT  the server authenticated itself and refused our version;
+ *                   ret_answer is set all the same and says which it speaks
+ * -EPROTO           the server authenticated itself and chose an AEAD that we
+ *                   did not offer; it has no other answer
  */
 int handshake_finish(struct handshake *h, const uint8_t msg[HANDSHAKE_LEN],
 		     struct handshake_answer *ret_answer,
 		     struct handshake_keys *ret_keys) MUST_CHECK;
 
-/* Server: whether MAC1 is good; costs one HMAC. `pub` is the server's own key. */
+/*
+ * Server: whether this is an initiation with a good MAC1; costs one HMAC.
+ * `pub` is the server's own key.
+ */
 bool
 handshake_mac1_ok(const uint8_t msg[HANDSHAKE_LEN], const uint8_t pub[CRYPTO_KEY_LEN]);
 
 /*
  * Server: reads an initiation whose MAC1 is good; h->peer_public is then who
- * claims to speak. -EBADMSG: nobody who knows the protocol wrote this.
+ * claims to speak. An offer of another version than HANDSHAKE_VERSION holds
+ * nothing but that; answer it with aead 0. -EBADMSG: nobody who knows the
+ * protocol wrote this. Replays are not noticed here: the keys of a replayed
+ * initiation are new ones, which the replayer cannot have.
  */
 int
 handshake_receive(struct handshake *h, enum handshake_transport transport,
 		  const uint8_t priv[CRYPTO_KEY_LEN], const uint8_t msg[HANDSHAKE_LEN],
 		  struct handshake_offer *ret_offer) MUST_CHECK;
 
-/* Server: writes the response to a peer it knows, with that peer's `psk`. */
+/*
+ * Server: writes the response to a peer it knows, with that peer's `psk`.
+ * There are no keys where answer->aead is 0.
+ */
 int
 handshake_respond(struct handshake *h, struct prng *rng,
 		  const uint8_t psk[CRYPTO_KEY_LEN],
