@@ -48,6 +48,13 @@ lab_die()
 	exit 1
 }
 
+# What tests/run-check takes for "left out".
+lab_skip()
+{
+	echo "$*"
+	exit 77
+}
+
 lab_now_ms()
 {
 	local t=${EPOCHREALTIME/[.,]/}
@@ -151,6 +158,7 @@ lab_add_origin()
 lab_start()
 {
 	[ "$(id -u)" = 0 ] || lab_die "needs root: sudo, or unshare -Urnm"
+	{ : <>/dev/net/tun; } 2>/dev/null || lab_skip "/dev/net/tun is not to be had"
 	[ -x "$LAB_LINKEM" ] || lab_die "no $LAB_LINKEM: make lab"
 	trap 'lab_stop $?' EXIT
 	trap 'exit 130' INT
