@@ -194,18 +194,22 @@ lab_index()
 	done
 }
 
-# Addresses and routes of both ends; also after they went with the device.
+# Addresses and routes of both ends; also after they went with the device. A sender
+# may hand over a whole window before the emulator's next turn: what is too much
+# shall be dropped by the emulated queue, and counted, not by the device's.
 lab_address()
 {
 	local name=$1 n
 	n=$(lab_index "$name")
 	ip -n "$(lab_ns client)" -batch - <<-END
+		link set dev $name txqueuelen 10000
 		address replace 10.64.$n.2/24 dev $name
 		address replace fd64:$n::2/64 dev $name
 		route replace default via 10.64.$n.1 dev $name metric $((100 + n))
 		route replace default via fd64:$n::1 dev $name metric $((100 + n))
 	END
 	ip -n "$(lab_ns server)" -batch - <<-END
+		link set dev $name txqueuelen 10000
 		address replace 10.64.$n.1/24 dev $name
 		address replace fd64:$n::1/64 dev $name
 	END
@@ -239,6 +243,7 @@ lab_spawn()
 	local ns=$1 log
 	shift
 	log=${LAB_LOG:-$LAB_DIR/${1##*/}.log}
+	: >>"$log"
 	nsenter --net="/run/netns/$(lab_ns "$ns")" -- "$@" >>"$log" 2>&1 </dev/null &
 	LAB_PID=$!
 	LAB_PIDS+=("$LAB_PID")

@@ -9,12 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/*
- * A sender may hand over a whole window before the emulator's next turn; it
- * shall be dropped by the emulated queue, and counted, not by the device.
- */
-#define TX_QUEUE_PACKETS 10000
-
 static struct ifreq
 request(const struct tun *tun)
 {
@@ -37,10 +31,6 @@ make_device(struct tun *tun)
 		return -errno;
 	tun->ctl_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (tun->ctl_fd < 0)
-		return -errno;
-	ifr = request(tun);
-	ifr.ifr_qlen = TX_QUEUE_PACKETS;
-	if (ioctl(tun->ctl_fd, SIOCSIFTXQLEN, &ifr) < 0)
 		return -errno;
 	return tun_set_up(tun, true);
 }
