@@ -22,6 +22,7 @@
 #include <net/if.h>
 
 enum {
+	CONFIG_FILE_MAX = 1 << 20, /* bytes */
 	CONFIG_PATH_MAX = 256,
 	CONFIG_LISTEN_MAX = 8,    /* addresses of the server's listener */
 	CONFIG_ENDPOINTS_MAX = 8, /* HOST:PORT of one server */
@@ -109,6 +110,9 @@ struct config { /* [general] and [uplinks] */
 };
 
 struct config *config_load(const char *file, struct errmsg *why);
+/* The same for text that is here already; `file` is what errors call it. */
+struct config *
+config_parse(const char *file, const char *text, size_t len, struct errmsg *why);
 void config_free(struct config *c);
 
 /* Words as typed: always|on|nobackup, backup, never|off. -EINVAL: none of them. */
