@@ -37,6 +37,8 @@ IO     := $(wildcard daemon/io/*.c)
 DAEMON := $(filter-out daemon/main.c,$(wildcard daemon/*.c))
 CLIENT := $(wildcard client/*.c)
 UNIT   := $(wildcard tests/unit/test_*.c)
+# what several unit tests share
+HELP   := $(filter-out $(UNIT),$(wildcard tests/unit/*.c))
 FUZZ   := $(wildcard tests/fuzz/fuzz_*.c)
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
@@ -56,6 +58,7 @@ $(B)/libcommon.a: $(call obj,$(COMMON))
 $(B)/libcore.a: $(call obj,$(CORE))
 $(B)/libio.a: $(call obj,$(IO))
 $(B)/libdaemon.a: $(call obj,$(DAEMON))
+$(B)/libunit.a: $(call obj,$(HELP))
 $(B)/%.a:
 	@rm -f $@
 	$(AR) rcs $@ $^
@@ -65,9 +68,9 @@ $(B)/mpproxyd: $(B)/daemon/main.o $(LIBS)
 $(B)/mpproxyctl: $(call obj,$(CLIENT)) $(B)/libio.a $(B)/libcore.a $(B)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-$(B)/tests/%: $(B)/tests/unit/%.o $(LIBS)
+$(B)/tests/%: $(B)/tests/unit/%.o $(B)/libunit.a $(LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(LIBS) -Wl,--end-group $(PKG_LIBS) -lcmocka
+	$(CC) $(LDFLAGS) -o $@ $< $(B)/libunit.a -Wl,--start-group $(LIBS) -Wl,--end-group $(PKG_LIBS) -lcmocka
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)

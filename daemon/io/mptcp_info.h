@@ -2,7 +2,7 @@
  * mptcp_info - what the kernel says of one MPTCP socket and its subflows.
  *
  * Model:   MPTCP_FULL_INFO where the kernel has it (6.5), else MPTCP_INFO,
- *          MPTCP_TCPINFO and MPTCP_SUBFLOW_ADDRS; probed once.
+ *          MPTCP_TCPINFO and MPTCP_SUBFLOW_ADDRS.
  * Bounds:  MPTCP_INFO_SUBFLOWS_MAX subflows; more are counted, not listed.
  * Errors:  -EOPNOTSUPP: not MPTCP, or fallen back to plain TCP.
  */
@@ -30,10 +30,13 @@ struct mptcp_subflow_info {
 struct mptcp_info_all {
 	uint32_t token;
 	size_t n_subflows; /* listed */
+	size_t n_left_out;
 	struct mptcp_subflow_info subflows[MPTCP_INFO_SUBFLOWS_MAX];
 };
 
 int mptcp_info_get(int fd, struct mptcp_info_all *ret_info) MUST_CHECK;
+/* The same in the way of kernels before 6.5, as the fallback and to test it. */
+int mptcp_info_get_by_parts(int fd, struct mptcp_info_all *ret_info) MUST_CHECK;
 
 /* Only the token. -EOPNOTSUPP tells that this is plain TCP. */
 int mptcp_info_token(int fd, uint32_t *ret_token) MUST_CHECK;

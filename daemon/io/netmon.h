@@ -25,8 +25,9 @@ struct netmon_interface {
 	bool up;      /* administratively */
 	bool carrier; /* IFF_RUNNING */
 	bool loopback;
-	size_t n_addrs;
-	struct addr addrs[NETMON_ADDRS_MAX]; /* port 0; no tentative, no deprecated */
+	size_t n_addrs, n_unfit;
+	struct addr addrs[NETMON_ADDRS_MAX]; /* port 0, in the kernel's order */
+	struct addr unfit[NETMON_ADDRS_MAX]; /* ours, but tentative or deprecated */
 };
 
 struct netmon;
