@@ -49,6 +49,12 @@ list_append(struct list *head, struct list *node)
 }
 
 static inline void
+list_prepend(struct list *head, struct list *node)
+{
+	list_append(head->next, node);
+}
+
+static inline void
 list_remove(struct list *node)
 {
 	node->prev->next = node->next;

@@ -33,7 +33,6 @@ enum record_type {
 	RECORD_OPENED,    /* server: what came of it */
 	RECORD_DATA,
 	RECORD_FIN,   /* the end of this direction */
-	RECORD_RESET, /* both directions end now, with a reason */
 	RECORD_PLAIN, /* what follows in this direction is not sealed */
 	RECORD_PING,  /* heartbeat leg: liveness, both ways */
 	RECORD_PONG,

@@ -75,10 +75,27 @@ set_text(int fd, int level, int name, const char *text, size_t cap)
 	return setsockopt(fd, level, name, text, (socklen_t)len) < 0 ? -errno : 0;
 }
 
+int
+tcp_set_congestion(int fd, const char *name)
+{
+	enum { CONGESTION_NAME_MAX = 16 }; /* TCP_CA_NAME_MAX of the kernel */
+
+	return set_text(fd, IPPROTO_TCP, TCP_CONGESTION, name, CONGESTION_NAME_MAX);
+}
+
+bool
+tcp_mptcp_is_enabled(void)
+{
+	int fd = stream_socket(TCP_MPTCP, AF_INET);
+
+	if (fd >= 0)
+		close(fd);
+	return fd != -ENOPROTOOPT && fd != -EPROTONOSUPPORT;
+}
+
 static int
 start_connecting(int fd, const struct tcp_connect *c)
 {
-	enum { CONGESTION_NAME_MAX = 16 }; /* TCP_CA_NAME_MAX of the kernel */
 	struct sockaddr_storage ss;
 	socklen_t len = addr_to_sockaddr(&c->remote, &ss);
 	int err;
@@ -89,8 +106,7 @@ start_connecting(int fd, const struct tcp_connect *c)
 			return err;
 	}
 	if (c->congestion != NULL) {
-		err = set_text(fd, IPPROTO_TCP, TCP_CONGESTION, c->congestion,
-			       CONGESTION_NAME_MAX);
+		err = tcp_set_congestion(fd, c->congestion);
 		if (err < 0)
 			return err;
 	}

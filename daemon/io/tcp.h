@@ -46,6 +46,10 @@ void tcp_reset(int fd);
 int tcp_local(int fd, struct addr *ret_addr) MUST_CHECK;
 int tcp_remote(int fd, struct addr *ret_addr) MUST_CHECK;
 void tcp_set_nodelay(int fd, bool on);
+/* -ENOENT: this kernel has no such algorithm; -EPERM: it is not for everybody. */
+int tcp_set_congestion(int fd, const char *name) MUST_CHECK;
+/* Whether this namespace makes MPTCP sockets. */
+bool tcp_mptcp_is_enabled(void);
 void tcp_set_notsent_lowat(int fd, int bytes);
 /* Dead peers are noticed after about `idle` + 30 s. */
 void tcp_set_keepalive(int fd, ns_t idle);
