@@ -31,6 +31,9 @@ struct proxy {
 	struct tunnel *tunnel;
 	struct ingress *ingress; /* client, else NULL */
 	struct control *control;
+	struct resolver *resolver;
+	struct egress *egress; /* server, else NULL */
+	struct timer watchdog;
 	ns_t started_at;
 };
 
@@ -38,5 +41,8 @@ struct proxy *proxy_new(const struct config *c, struct errmsg *why);
 int proxy_run(struct proxy *p) MUST_CHECK;
 void proxy_stop(struct proxy *p);
 void proxy_free(struct proxy *p);
+
+/* Puts the kernel's path manager back as a crashed run found it. */
+int proxy_restore_pm(const struct config *c, struct errmsg *why) MUST_CHECK;
 
 #endif

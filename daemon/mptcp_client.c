@@ -1,0 +1,312 @@
+#include "daemon/mptcp_client.h"
+
+#include "common/log.h"
+#include "daemon/heartbeat.h"
+#include "daemon/io/tcp.h"
+#include "daemon/mptcp_pool.h"
+#include "daemon/mptcp_race.h"
+#include "daemon/secret.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define TICK            (1 * NS_PER_SEC)
+#define LOOKUP_DEADLINE (5 * NS_PER_SEC)
+
+static void on_tick(void *arg);
+
+static int
+load_keys(struct mptcp_client *c, struct errmsg *why)
+{
+	const struct config *conf = c->config;
+	uint8_t seed[CRYPTO_KEY_LEN];
+	int err;
+
+	err = secret_load_key(conf->private_key_file, c->private_key, why);
+	if (err == 0 && conf->server.preshared_key_file[0] != '\0')
+		err = secret_load_key(conf->server.preshared_key_file, c->psk, why);
+	if (err < 0)
+		return err;
+	if (getrandom(seed, sizeof(seed), 0) != sizeof(seed))
+		return errmsg_set(why, -errno, "no random bytes from the kernel");
+	err = prng_init(&c->prng, seed);
+	crypto_wipe(seed, sizeof(seed));
+	if (err == 0)
+		err = prng_bytes(&c->prng, c->boot_id, sizeof(c->boot_id));
+	return err < 0 ? errmsg_set(why, err, "libcrypto: no memory") : 0;
+}
+
+static void
+add_remote(struct mptcp_client *c, const struct addr *ip, uint16_t port)
+{
+	struct addr a = *ip;
+
+	a.port = port;
+	for (size_t i = 0; i < c->n_remotes; i++) {
+		if (addr_equal(&c->remotes[i], &a))
+			return;
+	}
+	if (c->n_remotes < ARRAY_LEN(c->remotes))
+		c->remotes[c->n_remotes++] = a;
+}
+
+static void
+on_looked_up(void *arg, int err, const struct addr *addrs, size_t n)
+{
+	struct endpoint_lookup *l = arg;
+	struct mptcp_client *c = l->client;
+
+	l->lookup = NULL;
+	if (err < 0) {
+		log_warn("server name not found: name=%s error=\"%s\"", l->host->host,
+			 strerror(-err));
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		add_remote(c, &addrs[i], l->host->port);
+	mptcp_race_hurry(c->race);
+}
+
+/* Names are asked for until there is an address to try. */
+static void
+look_up_endpoints(struct mptcp_client *c)
+{
+	const struct config_server *server = &c->config->server;
+	struct addr ip;
+
+	for (size_t i = 0; i < server->n_endpoints; i++) {
+		struct endpoint_lookup *l = &c->lookups[i];
+
+		l->client = c;
+		l->host = &server->endpoints[i];
+		if (addr_parse_ip(l->host->host, &ip) == 0)
+			add_remote(c, &ip, l->host->port);
+		else if (l->lookup == NULL &&
+			 resolver_start(c->resolver, l->host->host, LOOKUP_DEADLINE,
+					on_looked_up, l, &l->lookup) < 0)
+			log_warn("server name not looked up: name=%s", l->host->host);
+	}
+}
+
+static int
+init_parts(struct mptcp_client *c, struct loop *l, const struct config *conf,
+	   struct subflows *s)
+{
+	int err = tunnel_init(&c->tunnel, l, conf, s);
+
+	if (err < 0)
+		return err;
+	c->tunnel.client = c;
+	c->heartbeats = calloc(UPLINKS_MAX, sizeof(*c->heartbeats));
+	c->race = mptcp_race_new(c);
+	if (c->heartbeats == NULL || c->race == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; err == 0 && i < UPLINKS_MAX; i++)
+		err = heartbeat_init(&c->heartbeats[i], c);
+	if (err == 0)
+		err = timer_init(&c->tick, l, on_tick, c);
+	return err;
+}
+
+struct tunnel *
+tunnel_new_client(struct loop *l, const struct config *conf, struct uplinks *u,
+		  struct subflows *s, struct resolver *r, struct errmsg *why)
+{
+	struct mptcp_client *c = calloc(1, sizeof(*c));
+	int err;
+
+	if (c == NULL) {
+		errmsg_set(why, -ENOMEM, "no memory");
+		return NULL;
+	}
+	c->loop = l;
+	c->config = conf;
+	c->uplinks = u;
+	c->resolver = r;
+	list_init(&c->idle);
+	list_init(&c->waiting);
+	err = init_parts(c, l, conf, s);
+	if (err < 0)
+		errmsg_set(why, err, "no memory");
+	else
+		err = load_keys(c, why);
+	if (err < 0) {
+		mptcp_client_free(c);
+		return NULL;
+	}
+	snprintf(c->state_text, sizeof(c->state_text), "connecting");
+	look_up_endpoints(c);
+	mptcp_race_start(c->race);
+	timer_set(&c->tick, TICK);
+	return &c->tunnel;
+}
+
+void
+mptcp_client_free(struct mptcp_client *c)
+{
+	if (c->tunnel.client != NULL)
+		tunnel_done(&c->tunnel);
+	timer_done(&c->tick);
+	for (size_t i = 0; c->heartbeats != NULL && i < UPLINKS_MAX; i++)
+		heartbeat_done(&c->heartbeats[i]);
+	for (size_t i = 0; i < ARRAY_LEN(c->lookups); i++) {
+		if (c->lookups[i].lookup != NULL)
+			resolver_cancel(c->lookups[i].lookup);
+	}
+	mptcp_race_free(c->race);
+	prng_done(&c->prng);
+	free(c->heartbeats);
+	crypto_wipe(c, sizeof(*c));
+	free(c);
+}
+
+const struct addr *
+mptcp_client_remote(const struct mptcp_client *c, const struct uplink *u)
+{
+	for (size_t i = 0; i < c->n_remotes; i++) {
+		if (uplink_addr(u, c->remotes[i].family) != NULL)
+			return &c->remotes[i];
+	}
+	return NULL;
+}
+
+struct leg_header
+mptcp_client_next_header(struct mptcp_client *c)
+{
+	return (struct leg_header){
+		.session_index = c->session.answer.session_index,
+		.number = c->session.next_number++,
+	};
+}
+
+bool
+mptcp_client_is_busy(const struct mptcp_client *c)
+{
+	return c->n_open > 0;
+}
+
+static void
+refresh_heartbeats(struct mptcp_client *c, bool anew)
+{
+	for (size_t i = 0; i < uplinks_count(c->uplinks); i++) {
+		struct uplink *u = uplinks_at(c->uplinks, i);
+
+		heartbeat_refresh(&c->heartbeats[u->id - 1], u, anew);
+	}
+}
+
+static void
+reset_streams(struct mptcp_client *c)
+{
+	list_for_each_safe (it, &c->tunnel.streams) {
+		struct tunnel_stream *s = list_entry(it, struct tunnel_stream, node);
+
+		if (s->state != STREAM_CONNECTING)
+			stream_end(s, true);
+	}
+}
+
+void
+mptcp_client_session_made(struct mptcp_client *c, const struct handshake_answer *answer,
+			  const struct handshake_keys *keys)
+{
+	struct mptcp_session *s = &c->session;
+	bool was_up = s->up;
+	bool restarted =
+		s->since != 0 && !crypto_equal(s->answer.boot_id, answer->boot_id,
+					       sizeof(answer->boot_id));
+
+	s->answer = *answer;
+	memcpy(s->stream_secret, keys->stream_secret, sizeof(s->stream_secret));
+	s->next_number = 0;
+	s->since = loop_now(c->loop);
+	s->up = true;
+	c->tunnel.counters.handshakes++;
+	snprintf(c->state_text, sizeof(c->state_text), "connected to %s with %s",
+		 c->config->server.name, aead_name((enum aead_alg)answer->aead));
+	if (restarted) {
+		log_warn("the server was restarted: its streams are gone");
+		reset_streams(c);
+	}
+	if (!was_up || restarted) {
+		log_info("session up: server=%s aead=%s", c->config->server.name,
+			 aead_name((enum aead_alg)answer->aead));
+		refresh_heartbeats(c, true);
+	} else if (!list_empty(&c->idle)) {
+		/* The server forgets a session that nothing uses at once. */
+		stream_end(list_entry(c->idle.next, struct tunnel_stream, pool), false);
+	}
+	mptcp_pool_refill(c);
+}
+
+void
+mptcp_client_session_doubtful(struct mptcp_client *c, const char *why)
+{
+	if (!c->session.up)
+		return;
+	for (size_t i = 0; i < UPLINKS_MAX; i++) {
+		if (c->heartbeats[i].state == HEARTBEAT_BEATING)
+			return;
+	}
+	c->session.up = false;
+	snprintf(c->state_text, sizeof(c->state_text), "connecting: %s", why);
+	log_warn("session lost: server=%s reason=\"%s\"", c->config->server.name, why);
+	mptcp_race_start(c->race);
+}
+
+void
+mptcp_client_uplink_changed(struct mptcp_client *c, struct uplink *u)
+{
+	struct heartbeat *h = &c->heartbeats[u->id - 1];
+	bool anew = u->state < UPLINK_PROBING || u->state == UPLINK_OFF ||
+		    u->ifindex != h->ifindex;
+
+	h->ifindex = u->ifindex;
+	heartbeat_refresh(h, u, anew);
+	if (!uplink_is_usable(u))
+		mptcp_pool_uplink_gone(c, u);
+	mptcp_race_hurry(c->race);
+	mptcp_pool_refill(c);
+}
+
+void
+mptcp_client_lost(struct mptcp_client *c, const struct subflow *sf)
+{
+	heartbeat_hurry(&c->heartbeats[sf->uplink - 1]);
+}
+
+void
+mptcp_client_peer_lost(struct mptcp_client *c, uint64_t number, uint8_t address_id)
+{
+	list_for_each (it, &c->tunnel.streams) {
+		struct tunnel_stream *s = list_entry(it, struct tunnel_stream, node);
+		struct leg_subflows *ls = &s->subflows;
+
+		for (size_t i = 0; s->watched && s->number == number && i < ls->n;
+		     i++) {
+			const struct subflow *sf = &ls->sf[i];
+
+			if (sf->local_id != address_id || sf->state != SUBFLOW_UP)
+				continue;
+			heartbeat_hurry(&c->heartbeats[sf->uplink - 1]);
+			subflows_peer_lost(c->tunnel.subflows, ls, &sf->local);
+			return;
+		}
+	}
+}
+
+static void
+on_tick(void *arg)
+{
+	struct mptcp_client *c = arg;
+	ns_t age = loop_now(c->loop) - c->session.since;
+
+	if (c->n_remotes == 0)
+		look_up_endpoints(c);
+	if (c->session.up && age >= SESSION_LIFE && c->session.next_number > 0)
+		mptcp_race_start(c->race);
+	mptcp_pool_tick(c);
+	timer_set(&c->tick, TICK);
+}

@@ -1,0 +1,306 @@
+#include "daemon/mptcp_pool.h"
+
+#include "common/log.h"
+#include "daemon/io/tcp.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define CONNECT_LEAST (250 * NS_PER_MS)
+#define CONNECT_MOST  (3 * NS_PER_SEC)
+#define GREETING_LIFE (5 * NS_PER_SEC)
+#define KEEPALIVE     (60 * NS_PER_SEC)
+
+/* The better of two uplinks for a first subflow; NULL is worse than any. */
+static const struct uplink *
+better(const struct uplink *a, const struct uplink *b)
+{
+	if (a == NULL || b == NULL)
+		return a != NULL ? a : b;
+	if (a->priority != b->priority)
+		return a->priority < b->priority ? a : b;
+	return a->srtt <= b->srtt ? a : b;
+}
+
+static const struct uplink *
+best_uplink(const struct mptcp_client *c, const struct uplink *not_this)
+{
+	const struct uplink *best = NULL;
+
+	for (size_t i = 0; i < uplinks_count(c->uplinks); i++) {
+		const struct uplink *u = uplinks_at(c->uplinks, i);
+
+		if (u != not_this && uplink_is_usable(u) &&
+		    mptcp_client_remote(c, u) != NULL)
+			best = better(best, u);
+	}
+	return best;
+}
+
+/* A leg whose connect failed: its stream waits for another one, or ends. */
+static void
+connect_failed(struct mptcp_client *c, struct tunnel_stream *s)
+{
+	leg_done(&s->leg, true);
+	if (s->user.on_closed == NULL) {
+		stream_end(s, true);
+		return;
+	}
+	s->state = STREAM_CONNECTING;
+	list_remove(&s->pool);
+	list_append(&c->waiting, &s->pool);
+}
+
+static int
+open_socket(struct mptcp_client *c, const struct uplink *u)
+{
+	struct tcp_connect tc = {
+		.kind = TCP_MPTCP,
+		.remote = *mptcp_client_remote(c, u),
+		.device = u->interface,
+		.congestion = c->tunnel.congestion,
+	};
+	int fd = tcp_connect_start(&tc);
+
+	if (fd != -ENOPROTOOPT && fd != -EPROTONOSUPPORT)
+		return fd;
+	tc.kind = TCP_PLAIN;
+	return tcp_connect_start(&tc);
+}
+
+static void
+connect_leg(struct mptcp_client *c, struct tunnel_stream *s, const struct uplink *u)
+{
+	ns_t patience = u->srtt == 0 ? NS_PER_SEC : 3 * u->srtt + CONNECT_LEAST;
+	int fd = open_socket(c, u);
+
+	s->uplink = u;
+	list_remove(&s->pool);
+	if (fd < 0 || stream_set_leg(s, fd) < 0) {
+		log_debug("leg not connected: uplink=%s error=\"%s\"", u->name,
+			  strerror(fd < 0 ? -fd : ENOMEM));
+		if (fd >= 0)
+			close(fd);
+		connect_failed(c, s);
+		return;
+	}
+	watch_want(&s->leg.watch, LOOP_WRITE);
+	timer_set(&s->timer, min_ns(patience, CONNECT_MOST));
+}
+
+void
+mptcp_client_stream_timeout(struct mptcp_client *c, struct tunnel_stream *s)
+{
+	ns_t age = loop_now(c->loop) - s->created_at;
+	const struct uplink *u;
+
+	if (s->state == STREAM_GREETING || age >= CONNECT_DEADLINE) {
+		if (s->user.on_closed != NULL)
+			stream_refuse(s, OPEN_NO_TUNNEL);
+		else
+			stream_end(s, true);
+		return;
+	}
+	if (s->leg.fd >= 0)
+		connect_failed(c, s);
+	if (s->state == STREAM_CLOSED)
+		return;
+	u = best_uplink(c, s->uplink);
+	if (u == NULL)
+		u = best_uplink(c, NULL);
+	if (c->session.up && u != NULL)
+		connect_leg(c, s, u);
+	if (!timer_is_set(&s->timer))
+		timer_set(&s->timer, CONNECT_LEAST);
+}
+
+static bool
+wants_plain(const struct mptcp_client *c, const struct tunnel_stream *s)
+{
+	return s->from != NULL && s->from->protect == PROTECT_AUTH &&
+	       c->session.answer.allow_auth_only;
+}
+
+void
+mptcp_client_stream_connected(struct mptcp_client *c, struct tunnel_stream *s)
+{
+	struct leg_hello hello = {.kind = LEG_STREAM, .uplink = s->uplink->id};
+	struct leg_header header;
+	int err = tcp_connect_result(s->leg.fd);
+
+	if (err == -EINPROGRESS)
+		return;
+	if (err < 0 || !c->session.up) {
+		connect_failed(c, s);
+		return;
+	}
+	header = mptcp_client_next_header(c);
+	memcpy(hello.boot_id, c->boot_id, sizeof(hello.boot_id));
+	tcp_set_nodelay(s->leg.fd, true);
+	tcp_set_keepalive(s->leg.fd, KEEPALIVE);
+	s->may_be_plain = wants_plain(c, s);
+	timer_set(&s->timer, GREETING_LIFE);
+	err = leg_set_keys(&s->leg, (enum aead_alg)c->session.answer.aead,
+			   c->session.stream_secret, header.number, true);
+	if (err == 0)
+		err = stream_greet(s, &header, &hello);
+	if (err < 0)
+		stream_end(s, true);
+}
+
+void
+mptcp_client_stream_is_idle(struct mptcp_client *c, struct tunnel_stream *s)
+{
+	timer_stop(&s->timer);
+	list_append(&c->idle, &s->pool);
+	mptcp_pool_refill(c);
+}
+
+void
+mptcp_client_stream_ends(struct mptcp_client *c, struct tunnel_stream *s)
+{
+	if (s->id != 0)
+		c->n_open--;
+	else
+		c->ready[s->uplink->id - 1]--;
+}
+
+static struct tunnel_stream *
+take_idle(struct mptcp_client *c)
+{
+	struct tunnel_stream *best = NULL;
+
+	list_for_each (it, &c->idle) {
+		struct tunnel_stream *s = list_entry(it, struct tunnel_stream, pool);
+
+		if (best == NULL)
+			best = s;
+		else if (!uplink_is_usable(s->uplink))
+			continue;
+		else if (!uplink_is_usable(best->uplink) ||
+			 better(best->uplink, s->uplink) == s->uplink)
+			best = s;
+	}
+	if (best != NULL) {
+		list_remove(&best->pool);
+		c->ready[best->uplink->id - 1]--;
+	}
+	return best;
+}
+
+static void
+give_leg(struct mptcp_client *c, struct tunnel_stream *s)
+{
+	const struct uplink *u = best_uplink(c, NULL);
+
+	if (c->session.up && u != NULL) {
+		connect_leg(c, s, u);
+	} else {
+		list_remove(&s->pool);
+		list_append(&c->waiting, &s->pool);
+	}
+	if (!timer_is_set(&s->timer))
+		timer_set(&s->timer, CONNECT_LEAST);
+}
+
+struct tunnel_stream *
+tunnel_open(struct tunnel *t, const struct config_host *dest,
+	    const struct config_listener *from, const struct tunnel_user *user)
+{
+	struct mptcp_client *c = t->client;
+	struct tunnel_stream *s;
+
+	if (c->n_open >= c->config->max_streams)
+		return NULL;
+	s = take_idle(c);
+	if (s == NULL)
+		s = stream_new(t, STREAM_CONNECTING);
+	if (s == NULL)
+		return NULL;
+	c->n_open++;
+	c->taken++;
+	s->id = ++t->last_id;
+	s->user = *user;
+	s->dest = *dest;
+	s->from = from;
+	s->may_be_plain = wants_plain(c, s);
+	s->created_at = loop_now(c->loop);
+	if (s->state == STREAM_CONNECTING)
+		give_leg(c, s);
+	else if (stream_send_open(s) < 0)
+		stream_end(s, true);
+	mptcp_pool_refill(c);
+	return s;
+}
+
+static void
+refill_uplink(struct mptcp_client *c, const struct uplink *u, unsigned want)
+{
+	while (c->ready[u->id - 1] < want) {
+		struct tunnel_stream *s;
+
+		if (c->started >= POOL_BURST)
+			return;
+		s = stream_new(&c->tunnel, STREAM_CONNECTING);
+		if (s == NULL)
+			return;
+		c->started++;
+		c->ready[u->id - 1]++;
+		connect_leg(c, s, u);
+	}
+}
+
+void
+mptcp_pool_refill(struct mptcp_client *c)
+{
+	const struct uplink *best = best_uplink(c, NULL);
+
+	if (!c->session.up || best == NULL)
+		return;
+	list_for_each_safe (it, &c->waiting)
+		give_leg(c, list_entry(it, struct tunnel_stream, pool));
+	for (size_t i = 0; i < uplinks_count(c->uplinks); i++) {
+		const struct uplink *u = uplinks_at(c->uplinks, i);
+
+		if (u == best)
+			refill_uplink(c, u, c->target);
+		else if (uplink_is_usable(u) && u->priority == best->priority &&
+			 mptcp_client_remote(c, u) != NULL)
+			refill_uplink(c, u, 1);
+	}
+}
+
+void
+mptcp_pool_tick(struct mptcp_client *c)
+{
+	unsigned ready = 0;
+
+	c->target = c->taken > c->target ? c->taken : c->target - c->target / 8;
+	c->target = c->target < POOL_MIN ? POOL_MIN : c->target;
+	c->target = c->target > POOL_MAX ? POOL_MAX : c->target;
+	c->taken = 0;
+	c->started = 0;
+	list_for_each (it, &c->idle)
+		ready++;
+	/* One a second is let go, the oldest, when there are far too many. */
+	if (ready > c->target + UPLINKS_MAX)
+		stream_end(list_entry(c->idle.next, struct tunnel_stream, pool), false);
+	mptcp_pool_refill(c);
+}
+
+void
+mptcp_pool_uplink_gone(struct mptcp_client *c, const struct uplink *u)
+{
+	list_for_each_safe (it, &c->idle) {
+		struct tunnel_stream *s = list_entry(it, struct tunnel_stream, pool);
+		bool other = false;
+
+		for (size_t i = 0; s->watched && i < s->subflows.n; i++) {
+			const struct subflow *sf = &s->subflows.sf[i];
+
+			other |= sf->state == SUBFLOW_UP && sf->uplink != u->id;
+		}
+		if (!other)
+			stream_end(s, true);
+	}
+}

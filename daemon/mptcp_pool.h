@@ -1,0 +1,25 @@
+/*
+ * mptcp_pool - legs that are ready before a stream asks for one.
+ *
+ * Model:   most are kept over the fastest live uplink, one over each other, so
+ *          that there is one whatever dies; how many grows and shrinks with
+ *          the streams opened per second. A stream takes a ready leg, or gets
+ *          a new one; a connect that takes too long is given up for the next
+ *          uplink, as long as OPEN has not left.
+ * Bounds:  POOL_MIN to POOL_MAX ready, POOL_BURST new ones a second.
+ */
+#ifndef DAEMON_MPTCP_POOL_H
+#define DAEMON_MPTCP_POOL_H
+
+#include "daemon/mptcp_client.h"
+
+enum { POOL_MIN = 4, POOL_MAX = 64, POOL_BURST = 32 };
+
+/* Makes what is missing; gives legs to streams that wait. */
+void mptcp_pool_refill(struct mptcp_client *c);
+/* Once a second: adapts, retries, and lets surplus legs go. */
+void mptcp_pool_tick(struct mptcp_client *c);
+/* Ready legs that have no other uplink than `u` are closed. */
+void mptcp_pool_uplink_gone(struct mptcp_client *c, const struct uplink *u);
+
+#endif

@@ -1,0 +1,286 @@
+#include "daemon/mptcp_server.h"
+
+#include "common/bytes.h"
+#include "common/log.h"
+#include "daemon/beats.h"
+#include "daemon/strangers.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TICK      (1 * NS_PER_SEC)
+#define KEEPALIVE (60 * NS_PER_SEC)
+
+enum { BACKLOG = 1024, ACCEPTS_MAX = 64 };
+
+static void on_tick(void *arg);
+
+static void
+on_listener_ready(void *arg, int what)
+{
+	struct listener *ln = arg;
+	struct addr remote;
+	int fd;
+
+	(void)what;
+	for (int i = 0; i < ACCEPTS_MAX; i++) {
+		fd = tcp_accept(ln->fd, &remote);
+		if (fd >= 0)
+			strangers_take(ln->server, fd, &remote);
+		else if (fd == -EMFILE || fd == -ENFILE)
+			tcp_spare_shed(&ln->server->spare, ln->fd);
+		else
+			return;
+	}
+}
+
+static int
+listener_open(struct listener *ln)
+{
+	int fd = tcp_listen(TCP_MPTCP, &ln->address, BACKLOG);
+	int err;
+
+	ln->plain = fd == -ENOPROTOOPT || fd == -EPROTONOSUPPORT;
+	if (ln->plain)
+		fd = tcp_listen(TCP_PLAIN, &ln->address, BACKLOG);
+	if (fd < 0)
+		return fd;
+	err = ln->server->tunnel.congestion == NULL
+		      ? 0
+		      : tcp_set_congestion(fd, ln->server->tunnel.congestion);
+	if (err == 0)
+		err = watch_init(&ln->watch, ln->server->loop, fd, on_listener_ready,
+				 ln);
+	if (err < 0) {
+		close(fd);
+		return err;
+	}
+	ln->fd = fd;
+	watch_want(&ln->watch, LOOP_READ);
+	log_info("listening: address=%s mptcp=%s", addr_format(&ln->address).s,
+		 ln->plain ? "no" : "yes");
+	return 0;
+}
+
+static void
+listener_close(struct listener *ln)
+{
+	watch_done(&ln->watch);
+	if (ln->fd >= 0)
+		close(ln->fd);
+	ln->fd = -1;
+}
+
+static int
+open_listeners(struct mptcp_server *sv, struct errmsg *why)
+{
+	for (size_t i = 0; i < sv->config->n_listen; i++) {
+		struct listener *ln = &sv->listeners[i];
+		int err;
+
+		ln->server = sv;
+		ln->address = sv->config->listen[i];
+		ln->fd = -1;
+		sv->n_listeners++;
+		err = listener_open(ln);
+		if (err < 0)
+			return errmsg_set(why, err, "listen = %s: %s",
+					  addr_format(&ln->address).s, strerror(-err));
+	}
+	return 0;
+}
+
+static int
+init_parts(struct mptcp_server *sv, struct subflows *s, struct errmsg *why)
+{
+	int err = tunnel_init(&sv->tunnel, sv->loop, sv->config, s);
+
+	sv->tunnel.server = sv;
+	if (err == 0)
+		err = timer_init(&sv->tick, sv->loop, on_tick, sv);
+	if (err == 0)
+		err = tcp_spare_init(&sv->spare);
+	if (err < 0)
+		return errmsg_set(why, err, "%s", strerror(-err));
+	err = peers_init(&sv->peers, sv->config, why);
+	return err < 0 ? err : open_listeners(sv, why);
+}
+
+struct tunnel *
+tunnel_new_server(struct loop *l, const struct config *c, struct subflows *s,
+		  struct egress *e, unsigned descriptors, struct errmsg *why)
+{
+	struct mptcp_server *sv = calloc(1, sizeof(*sv));
+
+	if (sv == NULL) {
+		errmsg_set(why, -ENOMEM, "no memory");
+		return NULL;
+	}
+	sv->loop = l;
+	sv->config = c;
+	sv->egress = e;
+	sv->spare.fd = -1;
+	sv->strangers_max = descriptors / 4;
+	list_init(&sv->strangers);
+	list_init(&sv->strangers_gone);
+	for (size_t i = 0; i < SOURCE_BUCKETS; i++)
+		list_init(&sv->buckets[i]);
+	if (init_parts(sv, s, why) < 0) {
+		mptcp_server_free(sv);
+		return NULL;
+	}
+	timer_set(&sv->tick, TICK);
+	return &sv->tunnel;
+}
+
+void
+mptcp_server_free(struct mptcp_server *sv)
+{
+	for (size_t i = 0; i < sv->n_listeners; i++)
+		listener_close(&sv->listeners[i]);
+	strangers_end_all(sv);
+	for (size_t i = 0; i < sv->peers.n; i++)
+		beats_end_all(&sv->peers.all[i]);
+	tunnel_done(&sv->tunnel);
+	timer_done(&sv->tick);
+	tcp_spare_done(&sv->spare);
+	peers_done(&sv->peers);
+	free(sv);
+}
+
+/* A listener that is plain gets MPTCP once the kernel has it, and the other way. */
+static void
+check_listeners(struct mptcp_server *sv)
+{
+	bool off = !tcp_mptcp_is_enabled();
+
+	for (size_t i = 0; i < sv->n_listeners; i++) {
+		struct listener *ln = &sv->listeners[i];
+
+		if (ln->fd >= 0 && ln->plain == off)
+			continue;
+		listener_close(ln);
+		if (listener_open(ln) < 0)
+			log_warn("not listening: address=%s",
+				 addr_format(&ln->address).s);
+	}
+}
+
+static void
+on_tick(void *arg)
+{
+	struct mptcp_server *sv = arg;
+	ns_t now = loop_now(sv->loop);
+
+	strangers_expire(sv);
+	peers_expire(&sv->peers, now);
+	for (size_t i = 0; i < sv->peers.n; i++)
+		beats_expire(&sv->peers.all[i], now);
+	check_listeners(sv);
+	timer_set(&sv->tick, TICK);
+}
+
+void
+mptcp_server_peer_restarted(struct mptcp_server *sv, struct peer *p)
+{
+	log_info("client restarted: name=%s streams_ended=%u", p->config->name,
+		 p->n_streams);
+	beats_end_all(p);
+	list_for_each_safe (it, &sv->tunnel.streams) {
+		struct tunnel_stream *s = list_entry(it, struct tunnel_stream, node);
+
+		if (s->peer == p)
+			stream_end(s, true);
+	}
+}
+
+void
+mptcp_server_admit(struct mptcp_server *sv, struct peer *p, struct leg *leg,
+		   const struct leg_hello *hello, uint64_t number)
+{
+	struct tunnel_stream *s;
+
+	tcp_set_nodelay(leg->fd, true);
+	tcp_set_keepalive(leg->fd, KEEPALIVE);
+	if (hello->kind == LEG_HEARTBEAT) {
+		beats_take(sv, p, leg);
+		return;
+	}
+	s = p->n_idle < IDLE_LEGS_MAX ? stream_new(&sv->tunnel, STREAM_IDLE) : NULL;
+	if (s == NULL) {
+		leg_done(leg, true);
+		return;
+	}
+	s->peer = p;
+	s->number = number;
+	p->n_idle++;
+	stream_take_leg(s, leg);
+}
+
+void
+mptcp_server_lost(struct mptcp_server *sv, struct tunnel_stream *s,
+		  const struct subflow *sf)
+{
+	(void)sv;
+	beats_tell_lost(s->peer, s->number, sf->remote_id);
+}
+
+static void
+on_connected(void *arg, enum open_status status, int fd)
+{
+	struct tunnel_stream *s = arg;
+
+	s->connecting = NULL;
+	tunnel_stream_answer(s, status);
+	if (fd >= 0)
+		tunnel_stream_attach(s, fd, NULL, 0);
+}
+
+void
+mptcp_server_stream_opens(struct mptcp_server *sv, struct tunnel_stream *s)
+{
+	struct peer *p = s->peer;
+
+	p->n_idle--;
+	p->n_streams++;
+	if (p->n_streams > p->config->max_streams) {
+		tunnel_stream_answer(s, OPEN_LIMIT);
+		return;
+	}
+	s->connecting = egress_start(sv->egress, &s->dest, p->config, &p->load,
+				     on_connected, s);
+	if (s->connecting == NULL)
+		tunnel_stream_answer(s, OPEN_FAILED);
+}
+
+void
+mptcp_server_stream_ends(struct mptcp_server *sv, struct tunnel_stream *s)
+{
+	(void)sv;
+	if (s->connecting != NULL)
+		egress_cancel(s->connecting);
+	s->connecting = NULL;
+	if (s->id != 0)
+		s->peer->n_streams--;
+	else
+		s->peer->n_idle--;
+}
+
+bool
+mptcp_server_allows_plain(const struct peer *p)
+{
+	return p->config->allow_auth_only;
+}
+
+const char *
+mptcp_server_peer_name(const struct peer *p)
+{
+	return p->config->name;
+}
+
+unsigned
+mptcp_server_half_open(const struct mptcp_server *sv)
+{
+	return sv->n_strangers;
+}

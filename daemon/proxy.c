@@ -1,0 +1,319 @@
+#include "daemon/proxy.h"
+
+#include "common/log.h"
+#include "daemon/control.h"
+#include "daemon/egress.h"
+#include "daemon/io/resolver.h"
+#include "daemon/io/service.h"
+#include "daemon/io/tcp.h"
+#include "daemon/mptcp_client.h"
+#include "daemon/mptcp_server.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DESCRIPTORS_RESERVED = 256 };
+
+static void
+on_netmon(void *arg)
+{
+	struct proxy *p = arg;
+
+	if (p->uplinks != NULL)
+		uplinks_refresh(p->uplinks);
+}
+
+static void
+on_uplink(void *arg, struct uplink *u)
+{
+	struct proxy *p = arg;
+
+	log_info("uplink: name=%s interface=%s state=%s priority=%s reason=\"%s\"",
+		 u->name, u->interface, uplink_state_name(u->state),
+		 config_priority_name(u->priority), u->reason);
+	subflows_uplink_changed(p->subflows, u);
+	if (p->tunnel != NULL)
+		mptcp_client_uplink_changed(p->tunnel->client, u);
+}
+
+static void
+on_pm_result(void *arg, const struct mptcp_pm_result *r)
+{
+	struct proxy *p = arg;
+
+	subflows_on_result(p->subflows, r);
+}
+
+static void
+on_pm_event(void *arg, const struct mptcp_pm_event *ev)
+{
+	struct proxy *p = arg;
+
+	subflows_on_event(p->subflows, ev);
+}
+
+static void
+on_subflow_dead(void *arg, struct leg_subflows *ls, const struct subflow *sf)
+{
+	struct proxy *p = arg;
+	struct tunnel_stream *s = container_of(ls, struct tunnel_stream, subflows);
+
+	log_debug("subflow dead: stream=%llu local=%s remote=%s",
+		  (unsigned long long)s->id, addr_format(&sf->local).s,
+		  addr_format(&sf->remote).s);
+	if (p->tunnel->server != NULL)
+		mptcp_server_lost(p->tunnel->server, s, sf);
+	else
+		mptcp_client_lost(p->tunnel->client, sf);
+}
+
+static void
+pm_file(const struct config *c, char *ret_file, size_t cap)
+{
+	snprintf(ret_file, cap, "%s/%s.pm-type", c->state_directory,
+		 c->role == ROLE_CLIENT ? "client" : "server");
+}
+
+/* Whether the namespace's userspace path manager may be taken, and why not. */
+static bool
+may_take_pm(struct proxy *p, struct mptcp_pm *pm)
+{
+	int n = mptcp_pm_endpoint_count(pm);
+
+	if (p->config->mptcp_pm != PM_AUTO || n <= 0)
+		return true;
+	snprintf(p->pm_reason, sizeof(p->pm_reason),
+		 "the kernel has %d MPTCP endpoints that others configured "
+		 "(see `ip mptcp endpoint`)",
+		 n);
+	return false;
+}
+
+static void
+open_pm(struct proxy *p)
+{
+	const struct mptcp_pm_handler handler = {on_pm_result, on_pm_event, p};
+	char file[CONFIG_PATH_MAX + 32];
+	struct errmsg why;
+
+	if (p->config->mptcp_pm == PM_KERNEL) {
+		snprintf(p->pm_reason, sizeof(p->pm_reason), "configured: mptcp_pm");
+		return;
+	}
+	pm_file(p->config, file, sizeof(file));
+	p->pm = mptcp_pm_new(p->loop, &handler, &why);
+	if (p->pm == NULL) {
+		snprintf(p->pm_reason, sizeof(p->pm_reason), "%s", why.text);
+	} else if (!may_take_pm(p, p->pm)) {
+		mptcp_pm_free(p->pm);
+		p->pm = NULL;
+	} else if (mptcp_pm_take(file, &why) < 0) {
+		snprintf(p->pm_reason, sizeof(p->pm_reason), "%s", why.text);
+		mptcp_pm_free(p->pm);
+		p->pm = NULL;
+	}
+	if (p->pm == NULL)
+		log_warn("the in-kernel path manager is used: %s; there is no failover "
+			 "and no priority by this daemon, and at most 8 addresses",
+			 p->pm_reason);
+}
+
+int
+proxy_restore_pm(const struct config *c, struct errmsg *why)
+{
+	char file[CONFIG_PATH_MAX + 32];
+
+	pm_file(c, file, sizeof(file));
+	return mptcp_pm_give_back(file, why);
+}
+
+static bool
+is_own(void *arg, const struct addr *a)
+{
+	const struct proxy *p = arg;
+
+	return netmon_is_own(p->netmon, a);
+}
+
+static int
+new_server(struct proxy *p, unsigned descriptors, struct errmsg *why)
+{
+	const struct acl_machine machine = {is_own, p};
+
+	p->egress = egress_new(p->loop, p->resolver, &machine);
+	if (p->egress == NULL)
+		return errmsg_set(why, -ENOMEM, "no memory");
+	p->tunnel = tunnel_new_server(p->loop, p->config, p->subflows, p->egress,
+				      descriptors, why);
+	return p->tunnel == NULL ? -EINVAL : 0;
+}
+
+static int
+new_client(struct proxy *p, struct errmsg *why)
+{
+	p->tunnel = tunnel_new_client(p->loop, p->config, p->uplinks, p->subflows,
+				      p->resolver, why);
+	if (p->tunnel == NULL)
+		return -EINVAL;
+	p->ingress = ingress_new(p->loop, p->config, p->tunnel, why);
+	return p->ingress == NULL ? -EINVAL : 0;
+}
+
+/* Two descriptors a stream, and one for each leg in the pool. */
+static int
+check_descriptors(const struct config *c, unsigned limit, struct errmsg *why)
+{
+	if (2ULL * c->max_streams + DESCRIPTORS_RESERVED <= limit)
+		return 0;
+	return errmsg_set(
+		why, -EMFILE,
+		"max_streams = %u needs %llu descriptors and the limit is %u: "
+		"lower it to %u, or raise LimitNOFILE",
+		c->max_streams, 2ULL * c->max_streams + DESCRIPTORS_RESERVED, limit,
+		(limit - DESCRIPTORS_RESERVED) / 2);
+}
+
+static int
+new_base(struct proxy *p, struct errmsg *why)
+{
+	const struct uplinks_handler on_change = {on_uplink, p};
+	const struct subflows_handler on_dead = {on_subflow_dead, p};
+
+	p->netmon = netmon_new(p->loop, on_netmon, p, why);
+	if (p->netmon == NULL)
+		return -EINVAL;
+	if (p->config->role == ROLE_CLIENT) {
+		p->uplinks =
+			uplinks_new(p->loop, p->config, p->netmon, &on_change, why);
+		if (p->uplinks == NULL)
+			return -EINVAL;
+	}
+	p->subflows = subflows_new(p->loop, p->uplinks, &on_dead);
+	p->resolver = resolver_new(p->loop, NULL);
+	if (p->subflows == NULL || p->resolver == NULL)
+		return errmsg_set(why, -ENOMEM, "no memory");
+	/* The events are subscribed to before anything listens: without somebody
+	 * on the event group the kernel refuses joins. */
+	open_pm(p);
+	subflows_set_pm(p->subflows, p->pm);
+	return 0;
+}
+
+static void
+on_signal(void *arg, int signo)
+{
+	struct proxy *p = arg;
+
+	log_info("stopping: signal=%s", strsignal(signo));
+	proxy_stop(p);
+}
+
+static void
+on_watchdog(void *arg)
+{
+	struct proxy *p = arg;
+
+	service_alive();
+	timer_set(&p->watchdog, service_watchdog_interval());
+}
+
+static int
+new_signals(struct proxy *p, struct errmsg *why)
+{
+	int err = loop_on_signal(p->loop, SIGTERM, on_signal, p);
+
+	if (err == 0)
+		err = loop_on_signal(p->loop, SIGINT, on_signal, p);
+	if (err == 0)
+		err = timer_init(&p->watchdog, p->loop, on_watchdog, p);
+	if (err < 0)
+		return errmsg_set(why, err, "%s", strerror(-err));
+	if (service_watchdog_interval() != NS_NEVER)
+		timer_set(&p->watchdog, service_watchdog_interval());
+	return 0;
+}
+
+static int
+build(struct proxy *p, struct errmsg *why)
+{
+	int limit = service_raise_files();
+	int err;
+
+	if (limit < 0)
+		return errmsg_set(why, limit, "descriptor limit: %s", strerror(-limit));
+	err = check_descriptors(p->config, (unsigned)limit, why);
+	if (err == 0)
+		err = new_signals(p, why);
+	if (err == 0)
+		err = new_base(p, why);
+	if (err == 0 && p->config->role == ROLE_CLIENT)
+		err = new_client(p, why);
+	else if (err == 0)
+		err = new_server(p, (unsigned)limit, why);
+	if (err < 0)
+		return err;
+	p->control = control_new(p->loop, p->config->control_socket, p, why);
+	return p->control == NULL ? -EINVAL : 0;
+}
+
+struct proxy *
+proxy_new(const struct config *c, struct errmsg *why)
+{
+	struct proxy *p = calloc(1, sizeof(*p));
+
+	if (p != NULL) {
+		p->config = c;
+		p->loop = loop_new();
+	}
+	if (p == NULL || p->loop == NULL) {
+		free(p);
+		errmsg_set(why, -ENOMEM, "no memory");
+		return NULL;
+	}
+	p->started_at = loop_now(p->loop);
+	if (build(p, why) < 0) {
+		proxy_free(p);
+		return NULL;
+	}
+	return p;
+}
+
+int
+proxy_run(struct proxy *p)
+{
+	return loop_run(p->loop);
+}
+
+void
+proxy_stop(struct proxy *p)
+{
+	loop_stop(p->loop);
+}
+
+void
+proxy_free(struct proxy *p)
+{
+	struct errmsg why;
+
+	if (p == NULL)
+		return;
+	control_free(p->control);
+	ingress_free(p->ingress);
+	if (p->tunnel != NULL && p->tunnel->client != NULL)
+		mptcp_client_free(p->tunnel->client);
+	else if (p->tunnel != NULL)
+		mptcp_server_free(p->tunnel->server);
+	egress_free(p->egress);
+	resolver_free(p->resolver);
+	subflows_free(p->subflows);
+	if (p->pm != NULL && proxy_restore_pm(p->config, &why) < 0)
+		log_error("%s", why.text);
+	mptcp_pm_free(p->pm);
+	uplinks_free(p->uplinks);
+	netmon_free(p->netmon);
+	timer_done(&p->watchdog);
+	loop_free(p->loop);
+	free(p);
+}

@@ -1,0 +1,277 @@
+#include "daemon/strangers.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	/* The larger of an initiation and a header with its first record. */
+	STRANGER_BUFFER = LEG_HEADER_LEN + RECORD_OVERHEAD + RECORD_FIRST_MAX,
+};
+
+struct stranger {
+	struct list node;   /* of all, oldest first */
+	struct list bucket; /* of those whose source has the same hash */
+	struct mptcp_server *server;
+	struct addr source; /* port 0; IPv6: its /64 */
+	struct leg leg;
+	ns_t since;
+	bool ignored; /* answered, or wrong: read and dropped */
+	size_t have;
+	uint8_t buf[STRANGER_BUFFER];
+};
+
+static_assert((int)HANDSHAKE_LEN <= (int)STRANGER_BUFFER, "an initiation fits");
+
+static void
+bury(struct deferred *d)
+{
+	struct mptcp_server *sv = container_of(d, struct mptcp_server, bury);
+
+	sv->bury_is_due = false;
+	list_for_each_safe (it, &sv->strangers_gone) {
+		list_remove(it);
+		free(list_entry(it, struct stranger, node));
+	}
+}
+
+static void
+stranger_end(struct stranger *st)
+{
+	struct mptcp_server *sv = st->server;
+
+	leg_done(&st->leg, false);
+	list_remove(&st->bucket);
+	list_remove(&st->node);
+	list_append(&sv->strangers_gone, &st->node);
+	sv->n_strangers--;
+	if (!sv->bury_is_due)
+		loop_defer(sv->loop, &sv->bury, bury);
+	sv->bury_is_due = true;
+}
+
+static void
+ignore(struct stranger *st)
+{
+	if (!st->ignored)
+		st->server->tunnel.counters.strangers++;
+	st->ignored = true;
+}
+
+static void
+take_initiation(struct stranger *st)
+{
+	struct mptcp_server *sv = st->server;
+	uint8_t answer[HANDSHAKE_LEN];
+	int err;
+
+	if (st->have < HANDSHAKE_LEN)
+		return;
+	if (st->have > HANDSHAKE_LEN || !peers_mac1_ok(&sv->peers, st->buf)) {
+		ignore(st);
+		return;
+	}
+	err = peers_answer(&sv->peers, st->buf, loop_now(sv->loop), answer);
+	if (err < 0 && err != -EPROTONOSUPPORT) {
+		ignore(st);
+		return;
+	}
+	if (err == 0)
+		sv->tunnel.counters.handshakes++;
+	st->ignored = true;
+	/* A fresh socket takes a few hundred bytes whole; if not, it is over. */
+	if (send(st->leg.fd, answer, sizeof(answer), MSG_NOSIGNAL) != sizeof(answer))
+		stranger_end(st);
+}
+
+/* HELLO has opened: the leg changes hands, with what was read behind it. */
+static int
+hand_over(struct stranger *st, struct server_session *ss, uint64_t number,
+	  const struct leg_hello *hello, size_t used)
+{
+	struct mptcp_server *sv = st->server;
+	struct leg leg = st->leg;
+	size_t rest = st->have - used;
+	struct peer *p = ss->peer;
+
+	if (!numbers_mark(&ss->numbers, number))
+		return -EBADMSG;
+	if (rest > 0) {
+		leg.in = malloc(rest);
+		if (leg.in == NULL)
+			return -ENOMEM;
+		memcpy(leg.in, st->buf + used, rest);
+		leg.in_len = rest;
+	}
+	watch_done(&leg.watch);
+	leg_init(&st->leg);
+	stranger_end(st);
+	if (peers_confirm(&sv->peers, ss, hello->boot_id))
+		mptcp_server_peer_restarted(sv, p);
+	mptcp_server_admit(sv, p, &leg, hello, number);
+	return 0;
+}
+
+static int
+take_header(struct stranger *st)
+{
+	struct server_session *ss;
+	struct leg_header header;
+	struct leg_hello hello;
+	struct record r;
+	size_t used;
+	int err;
+
+	if (st->have < LEG_HEADER_LEN + RECORD_OVERHEAD)
+		return 0;
+	err = leg_header_read(st->buf, &header);
+	if (err < 0)
+		return err;
+	ss = peers_session(&st->server->peers, header.session_index);
+	if (ss == NULL || !numbers_is_free(&ss->numbers, header.number))
+		return -EBADMSG;
+	err = leg_set_keys(&st->leg, ss->alg, ss->stream_secret, header.number, false);
+	if (err < 0)
+		return err;
+	err = record_open(&st->leg.open, st->buf + LEG_HEADER_LEN,
+			  st->have - LEG_HEADER_LEN, RECORD_FIRST_MAX, &r, &used);
+	if (err == 0)
+		err = leg_hello_read(&r, &hello);
+	if (err == 0)
+		err = hand_over(st, ss, header.number, &hello, LEG_HEADER_LEN + used);
+	if (err < 0) {
+		record_key_done(&st->leg.open);
+		record_key_done(&st->leg.seal);
+	}
+	return err == -EAGAIN ? 0 : err;
+}
+
+static void
+look(struct stranger *st)
+{
+	switch (st->buf[0]) {
+	case HANDSHAKE_INITIATION: take_initiation(st); return;
+	case LEG_HEADER:
+		if (take_header(st) < 0)
+			ignore(st);
+		return;
+	default: ignore(st);
+	}
+}
+
+static void
+on_ready(void *arg, int what)
+{
+	struct stranger *st = arg;
+	ssize_t n;
+
+	(void)what;
+	if (st->ignored)
+		st->have = 0;
+	if (st->have == sizeof(st->buf)) {
+		ignore(st);
+		return;
+	}
+	n = recv(st->leg.fd, st->buf + st->have, sizeof(st->buf) - st->have, 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		stranger_end(st);
+		return;
+	}
+	st->have += (size_t)n;
+	if (!st->ignored)
+		look(st);
+}
+
+static struct list *
+bucket_of(struct mptcp_server *sv, const struct addr *source)
+{
+	uint32_t hash = source->family;
+
+	for (size_t i = 0; i < sizeof(source->ip); i++)
+		hash = (hash ^ source->ip[i]) * 16777619u;
+	return &sv->buckets[(hash >> 10) % SOURCE_BUCKETS];
+}
+
+/* Makes room where the source, or the whole, has as many as it may. */
+static void
+make_room(struct mptcp_server *sv, struct list *bucket, const struct addr *source)
+{
+	struct stranger *oldest = NULL;
+	unsigned same = 0;
+
+	list_for_each (it, bucket) {
+		struct stranger *st = list_entry(it, struct stranger, bucket);
+
+		if (!addr_same_ip(&st->source, source))
+			continue;
+		if (oldest == NULL)
+			oldest = st;
+		same++;
+	}
+	if (same < HALF_OPEN_PER_SOURCE)
+		oldest = NULL;
+	if (oldest == NULL && sv->n_strangers >= sv->strangers_max)
+		oldest = list_entry(sv->strangers.next, struct stranger, node);
+	if (oldest != NULL) {
+		ignore(oldest);
+		stranger_end(oldest);
+	}
+}
+
+void
+strangers_take(struct mptcp_server *sv, int fd, const struct addr *remote)
+{
+	struct stranger *st = calloc(1, sizeof(*st));
+	struct list *bucket;
+
+	if (st == NULL) {
+		close(fd);
+		return;
+	}
+	st->server = sv;
+	st->since = loop_now(sv->loop);
+	st->source = *remote;
+	st->source.port = 0;
+	addr_unmap(&st->source);
+	if (st->source.family == AF_INET6)
+		memset(st->source.ip + 8, 0, 8);
+	leg_init(&st->leg);
+	if (leg_start(&st->leg, sv->loop, fd, on_ready, st) < 0) {
+		close(fd);
+		free(st);
+		return;
+	}
+	bucket = bucket_of(sv, &st->source);
+	make_room(sv, bucket, &st->source);
+	list_append(bucket, &st->bucket);
+	list_append(&sv->strangers, &st->node);
+	sv->n_strangers++;
+	watch_want(&st->leg.watch, LOOP_READ);
+}
+
+void
+strangers_expire(struct mptcp_server *sv)
+{
+	ns_t now = loop_now(sv->loop);
+
+	while (!list_empty(&sv->strangers)) {
+		struct stranger *st =
+			list_entry(sv->strangers.next, struct stranger, node);
+
+		if (now - st->since < HALF_OPEN_LIFE)
+			return;
+		ignore(st);
+		stranger_end(st);
+	}
+}
+
+void
+strangers_end_all(struct mptcp_server *sv)
+{
+	while (!list_empty(&sv->strangers))
+		stranger_end(list_entry(sv->strangers.next, struct stranger, node));
+	bury(&sv->bury);
+}

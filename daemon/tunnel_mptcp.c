@@ -1,0 +1,565 @@
+#include "daemon/tunnel_mptcp.h"
+
+#include "common/bytes.h"
+#include "common/log.h"
+#include "daemon/io/tcp.h"
+#include "daemon/mptcp_client.h"
+#include "daemon/mptcp_server.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* The server's own deadline comes first, and its answer needs a way back. */
+#define OPENING_LIFE (CONNECT_DEADLINE + 5 * NS_PER_SEC)
+#define LEAVING_LIFE (2 * NS_PER_SEC)
+
+enum {
+	OPEN_FLAG_MAY_BE_PLAIN = 1,
+	OPEN_FIXED_LEN = 4, /* flags, port, length of the host */
+};
+
+static void on_leg_ready(void *arg, int what);
+static void on_local_ready(void *arg, int what);
+static void on_timer(void *arg);
+
+/* What is configured, where this kernel has it and lets us use it. */
+static const char *
+usable_congestion(const char *name)
+{
+	int fd, err;
+
+	if (name[0] == '\0')
+		return NULL;
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return NULL;
+	err = tcp_set_congestion(fd, name);
+	close(fd);
+	if (err == 0)
+		return name;
+	log_warn("congestion control \"%s\" is not available (%s): using the system's; "
+		 "try modprobe tcp_%s",
+		 name, strerror(-err), name);
+	return NULL;
+}
+
+int
+tunnel_init(struct tunnel *t, struct loop *l, const struct config *c,
+	    struct subflows *s)
+{
+	memset(t, 0, sizeof(*t));
+	t->loop = l;
+	t->config = c;
+	t->subflows = s;
+	t->congestion = usable_congestion(c->congestion);
+	list_init(&t->streams);
+	list_init(&t->graves);
+	pump_shared_init(&t->shared);
+	return 0;
+}
+
+static void
+bury(struct tunnel *t)
+{
+	struct list dead;
+
+	list_init(&dead);
+	list_splice(&dead, &t->graves);
+	list_for_each_safe (it, &dead) {
+		struct tunnel_stream *s = list_entry(it, struct tunnel_stream, node);
+
+		list_remove(it);
+		if (!s->opened_told && s->user.on_opened != NULL)
+			s->user.on_opened(s->user.arg, OPEN_FAILED);
+		if (s->user.on_closed != NULL)
+			s->user.on_closed(s->user.arg);
+		free(s);
+	}
+}
+
+static void
+sweep(struct deferred *d)
+{
+	struct tunnel *t = container_of(d, struct tunnel, sweep);
+
+	t->sweep_is_due = false;
+	bury(t);
+}
+
+void
+tunnel_done(struct tunnel *t)
+{
+	list_for_each_safe (it, &t->streams)
+		stream_end(list_entry(it, struct tunnel_stream, node), true);
+	bury(t);
+	pump_shared_done(&t->shared);
+}
+
+struct tunnel_stream *
+stream_new(struct tunnel *t, enum stream_state state)
+{
+	struct tunnel_stream *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	if (timer_init(&s->timer, t->loop, on_timer, s) < 0) {
+		free(s);
+		return NULL;
+	}
+	s->tunnel = t;
+	s->state = state;
+	s->created_at = loop_now(t->loop);
+	leg_init(&s->leg);
+	pump_init(&s->pump, &t->shared, &s->leg);
+	list_init(&s->pool);
+	list_append(&t->streams, &s->node);
+	return s;
+}
+
+void
+stream_end(struct tunnel_stream *s, bool reset)
+{
+	struct tunnel *t = s->tunnel;
+
+	if (s->state == STREAM_CLOSED)
+		return;
+	if (t->client != NULL)
+		mptcp_client_stream_ends(t->client, s);
+	else
+		mptcp_server_stream_ends(t->server, s);
+	if (s->state == STREAM_OPEN && reset)
+		t->counters.streams_reset++;
+	t->counters.bytes_up +=
+		t->client != NULL ? s->pump.bytes_up : s->pump.bytes_down;
+	t->counters.bytes_down +=
+		t->client != NULL ? s->pump.bytes_down : s->pump.bytes_up;
+	s->state = STREAM_CLOSED;
+	if (s->watched)
+		subflows_remove(t->subflows, &s->subflows);
+	timer_done(&s->timer);
+	pump_done(&s->pump, reset);
+	leg_done(&s->leg, reset);
+	list_remove(&s->pool);
+	list_remove(&s->node);
+	list_append(&t->graves, &s->node);
+	if (!t->sweep_is_due)
+		loop_defer(t->loop, &t->sweep, sweep);
+	t->sweep_is_due = true;
+}
+
+void
+stream_refuse(struct tunnel_stream *s, enum open_status status)
+{
+	s->tunnel->counters.streams_refused++;
+	stream_end(s, true);
+	s->opened_told = true;
+	if (s->user.on_opened != NULL)
+		s->user.on_opened(s->user.arg, status);
+}
+
+/* Sets what the stream waits for, or ends it when it is over. */
+static void
+settle(struct tunnel_stream *s)
+{
+	bool reads;
+
+	if (s->state == STREAM_CLOSED || s->state == STREAM_LEAVING)
+		return;
+	if (pump_is_done(&s->pump)) {
+		stream_end(s, false);
+		return;
+	}
+	reads = pump_wants_leg_read(&s->pump);
+	pump_want(&s->pump, reads);
+	if (s->state == STREAM_OPEN &&
+	    (s->pump.up == PUMP_ENDED || s->pump.down == PUMP_ENDED) &&
+	    !timer_is_set(&s->timer))
+		timer_set(&s->timer, HALF_CLOSED_LIFE);
+}
+
+static void
+on_timer(void *arg)
+{
+	struct tunnel_stream *s = arg;
+	uint64_t bytes = s->pump.bytes_up + s->pump.bytes_down;
+
+	switch (s->state) {
+	case STREAM_CONNECTING:
+	case STREAM_GREETING: mptcp_client_stream_timeout(s->tunnel->client, s); return;
+	case STREAM_OPENING: stream_refuse(s, OPEN_TIMED_OUT); return;
+	case STREAM_LEAVING: stream_end(s, true); return;
+	case STREAM_IDLE:
+	case STREAM_OPEN:
+	case STREAM_CLOSED: break;
+	}
+	if (bytes == s->bytes_seen) {
+		stream_end(s, true);
+		return;
+	}
+	s->bytes_seen = bytes;
+	timer_set(&s->timer, HALF_CLOSED_LIFE);
+}
+
+static void
+sent(struct tunnel_stream *s)
+{
+	if (s->watched)
+		sent(s);
+}
+
+int
+stream_set_leg(struct tunnel_stream *s, int fd)
+{
+	return leg_start(&s->leg, s->tunnel->loop, fd, on_leg_ready, s);
+}
+
+int
+stream_greet(struct tunnel_stream *s, const struct leg_header *header,
+	     const struct leg_hello *hello)
+{
+	uint8_t head[LEG_HEADER_LEN];
+	uint8_t body[LEG_HELLO_LEN];
+	int err;
+
+	leg_header_write(header, head);
+	leg_hello_write(hello, body);
+	s->number = header->number;
+	s->state = STREAM_GREETING;
+	err = leg_write(&s->leg, head, sizeof(head));
+	if (err == 0)
+		err = leg_send(&s->leg, RECORD_HELLO, body, sizeof(body));
+	if (err == 0 && s->user.on_closed != NULL)
+		err = stream_send_open(s);
+	if (err == 0)
+		settle(s);
+	return err;
+}
+
+int
+stream_send_open(struct tunnel_stream *s)
+{
+	uint8_t open[OPEN_FIXED_LEN + HOST_MAX];
+	size_t len = strlen(s->dest.host);
+	int err;
+
+	open[0] = s->may_be_plain ? OPEN_FLAG_MAY_BE_PLAIN : 0;
+	put_be16(open + 1, s->dest.port);
+	open[3] = (uint8_t)len;
+	memcpy(open + OPEN_FIXED_LEN, s->dest.host, len);
+	err = leg_send(&s->leg, RECORD_OPEN, open, OPEN_FIXED_LEN + len);
+	if (err < 0)
+		return err;
+	s->pump.offers_plain = s->may_be_plain;
+	s->state = STREAM_OPENING;
+	timer_set(&s->timer, OPENING_LIFE);
+	/* Attached before the leg was there: what waits locally may go now. */
+	if (s->pump.fd >= 0)
+		err = pump_pull(&s->pump);
+	if (err == 0)
+		settle(s);
+	sent(s);
+	return err;
+}
+
+static int
+take_open(struct tunnel_stream *s, const struct record *r)
+{
+	size_t len;
+
+	if (s->peer == NULL || s->state != STREAM_IDLE || r->len < OPEN_FIXED_LEN)
+		return -EPROTO;
+	len = r->payload[3];
+	if (len == 0 || len >= HOST_MAX || r->len < OPEN_FIXED_LEN + len ||
+	    memchr(r->payload + OPEN_FIXED_LEN, '\0', len) != NULL)
+		return -EPROTO;
+	s->may_be_plain = (r->payload[0] & OPEN_FLAG_MAY_BE_PLAIN) != 0;
+	s->dest.port = get_be16(r->payload + 1);
+	memcpy(s->dest.host, r->payload + OPEN_FIXED_LEN, len);
+	s->dest.host[len] = '\0';
+	s->state = STREAM_OPENING;
+	s->id = ++s->tunnel->last_id;
+	mptcp_server_stream_opens(s->tunnel->server, s);
+	return 0;
+}
+
+static int
+take_opened(struct tunnel_stream *s, const struct record *r)
+{
+	if (s->peer != NULL || s->state != STREAM_OPENING || r->len < 1)
+		return -EPROTO;
+	if (r->payload[0] != OPEN_OK) {
+		stream_refuse(s, r->payload[0] < OPEN_STATUS_COUNT
+					 ? (enum open_status)r->payload[0]
+					 : OPEN_FAILED);
+		return 0;
+	}
+	s->state = STREAM_OPEN;
+	s->opened_told = true;
+	timer_stop(&s->timer);
+	s->tunnel->counters.streams_opened++;
+	if (s->user.on_opened != NULL)
+		s->user.on_opened(s->user.arg, OPEN_OK);
+	return 0;
+}
+
+/* The server's HELLO: the leg is authenticated, and MPTCP fully established. */
+static int
+take_hello(struct tunnel_stream *s)
+{
+	int err;
+
+	if (s->peer != NULL || s->watched || s->fallback)
+		return -EPROTO;
+	err = subflows_add(s->tunnel->subflows, &s->subflows, s->leg.fd, s->uplink);
+	if (err < 0 && err != -EOPNOTSUPP)
+		return err;
+	s->watched = err == 0;
+	s->fallback = err < 0;
+	if (s->fallback)
+		s->tunnel->counters.fallbacks++;
+	if (s->state == STREAM_GREETING) {
+		s->state = STREAM_IDLE;
+		mptcp_client_stream_is_idle(s->tunnel->client, s);
+	}
+	return 0;
+}
+
+static int
+take_fin(struct tunnel_stream *s)
+{
+	int err;
+
+	if (s->pump.down != PUMP_SEALED)
+		return -EPROTO;
+	err = pump_flush(&s->pump);
+	return err < 0 ? err : pump_down_ends(&s->pump);
+}
+
+static int
+take_plain(struct tunnel_stream *s)
+{
+	uint8_t *rest;
+	size_t n;
+	int err;
+
+	if (!s->may_be_plain ||
+	    (s->peer != NULL && !mptcp_server_allows_plain(s->peer)))
+		return -EPROTO;
+	err = pump_down_is_plain(&s->pump, s->peer != NULL);
+	if (err < 0)
+		return err;
+	n = leg_rest(&s->tunnel->shared.scratch, &rest);
+	return pump_push(&s->pump, rest, n);
+}
+
+static int
+take_record(struct tunnel_stream *s, const struct record *r)
+{
+	if (s->state == STREAM_LEAVING)
+		return 0;
+	switch (r->type) {
+	case RECORD_HELLO: return take_hello(s);
+	case RECORD_OPEN: return take_open(s, r);
+	case RECORD_OPENED: return take_opened(s, r);
+	case RECORD_DATA:
+		if (s->state != STREAM_OPEN && s->state != STREAM_OPENING)
+			return -EPROTO;
+		return pump_push(&s->pump, r->payload, r->len);
+	case RECORD_FIN: return take_fin(s);
+	case RECORD_PLAIN: return take_plain(s);
+	case RECORD_PING:
+	case RECORD_PONG:
+	case RECORD_LOST:
+	case RECORD_TYPE_COUNT: break;
+	}
+	return -EPROTO;
+}
+
+/* Opens what is in the scratch and moves it on. */
+static int
+take_records(struct tunnel_stream *s)
+{
+	struct scratch *sc = &s->tunnel->shared.scratch;
+	struct record r;
+	int err;
+
+	while ((err = leg_next(&s->leg, sc, &r)) == 0) {
+		err = take_record(s, &r);
+		if (err < 0 || s->state == STREAM_CLOSED)
+			break;
+	}
+	if (err < 0 && err != -EAGAIN)
+		return err;
+	if (s->state == STREAM_CLOSED)
+		return 0;
+	err = leg_keep(&s->leg, sc);
+	return err < 0 ? err : pump_flush(&s->pump);
+}
+
+static int
+read_leg(struct tunnel_stream *s)
+{
+	struct scratch *sc = &s->tunnel->shared.scratch;
+	int err;
+
+	if (s->pump.down == PUMP_PLAIN)
+		return pump_splice_down(&s->pump);
+	err = leg_fill(&s->leg, sc, s->pump.read_budget);
+	if (err < 0)
+		return err == -EAGAIN ? 0 : err;
+	err = take_records(s);
+	/* Whatever an early end left behind must not reach the next leg. */
+	sc->in_off = sc->in_len;
+	s->tunnel->shared.n_parts = 0;
+	return err;
+}
+
+/* A refused stream waits for the client to close, so that its answer arrives. */
+static void
+leave(struct tunnel_stream *s)
+{
+	struct scratch *sc = &s->tunnel->shared.scratch;
+	int err = leg_fill(&s->leg, sc, PUMP_READ_MIN);
+
+	sc->in_off = sc->in_len;
+	if (err < 0 && err != -EAGAIN)
+		stream_end(s, false);
+}
+
+static void
+on_leg_ready(void *arg, int what)
+{
+	struct tunnel_stream *s = arg;
+	int err = 0;
+
+	if (s->state == STREAM_CONNECTING) {
+		mptcp_client_stream_connected(s->tunnel->client, s);
+		return;
+	}
+	if (s->state == STREAM_LEAVING) {
+		leave(s);
+		return;
+	}
+	if (what & LOOP_WRITE)
+		err = pump_flush_leg(&s->pump);
+	if (err == 0 && (what & LOOP_READ) && pump_wants_leg_read(&s->pump))
+		err = read_leg(s);
+	if (err < 0)
+		stream_end(s, true);
+	settle(s);
+}
+
+static void
+on_local_ready(void *arg, int what)
+{
+	struct tunnel_stream *s = arg;
+	int err = 0;
+
+	if (what & LOOP_WRITE) {
+		err = pump_flush(&s->pump);
+		if (err == 0 && s->pump.down_pipe.held > 0)
+			err = pump_splice_down(&s->pump);
+	}
+	if (err == 0 && (what & LOOP_READ)) {
+		err = pump_pull(&s->pump);
+		sent(s);
+	}
+	if (err < 0)
+		stream_end(s, true);
+	settle(s);
+}
+
+void
+stream_take_leg(struct tunnel_stream *s, struct leg *leg)
+{
+	struct scratch *sc = &s->tunnel->shared.scratch;
+	int err;
+
+	assert(leg->watch.event == NULL);
+	s->leg = *leg;
+	leg_init(leg);
+	err = stream_set_leg(s, s->leg.fd);
+	if (err == 0) {
+		err = subflows_add(s->tunnel->subflows, &s->subflows, s->leg.fd, NULL);
+		s->watched = err == 0;
+		s->fallback = err == -EOPNOTSUPP;
+		if (s->fallback)
+			s->tunnel->counters.fallbacks++;
+		err = err == -EOPNOTSUPP ? 0 : err;
+	}
+	if (err == 0)
+		err = leg_send(&s->leg, RECORD_HELLO, NULL, 0);
+	if (err == 0 && s->leg.in_len > 0) {
+		leg_unkeep(&s->leg, sc);
+		err = take_records(s);
+		sc->in_off = sc->in_len;
+		s->tunnel->shared.n_parts = 0;
+	}
+	if (err < 0)
+		stream_end(s, true);
+	settle(s);
+}
+
+void
+tunnel_stream_attach(struct tunnel_stream *s, int fd, const uint8_t *early,
+		     size_t early_len)
+{
+	int err;
+
+	if (s->state == STREAM_CLOSED) {
+		tcp_reset(fd);
+		return;
+	}
+	tcp_set_nodelay(fd, true);
+	err = pump_attach(&s->pump, s->tunnel->loop, fd, on_local_ready, s);
+	if (err < 0) {
+		tcp_reset(fd);
+		stream_end(s, true);
+		return;
+	}
+	if (s->state != STREAM_OPENING && s->state != STREAM_OPEN) {
+		/* No leg yet: the socket is read once OPEN is on its way. */
+		assert(early_len == 0);
+		return;
+	}
+	if (early_len > 0)
+		err = pump_early(&s->pump, early, early_len);
+	if (err == 0 && s->tunnel->shared.n_parts == 0)
+		err = pump_flush(&s->pump);
+	if (err < 0)
+		stream_end(s, true);
+	settle(s);
+}
+
+void
+tunnel_stream_answer(struct tunnel_stream *s, enum open_status status)
+{
+	uint8_t byte = (uint8_t)status;
+	int err;
+
+	assert(s->peer != NULL && s->state == STREAM_OPENING);
+	err = leg_send(&s->leg, RECORD_OPENED, &byte, 1);
+	if (err < 0) {
+		stream_end(s, true);
+		return;
+	}
+	if (status != OPEN_OK) {
+		s->tunnel->counters.streams_refused++;
+		s->state = STREAM_LEAVING;
+		timer_set(&s->timer, LEAVING_LIFE);
+		watch_want(&s->leg.watch, LOOP_READ);
+		return;
+	}
+	s->state = STREAM_OPEN;
+	s->tunnel->counters.streams_opened++;
+}
+
+void
+tunnel_stream_abort(struct tunnel_stream *s)
+{
+	s->user.on_closed = NULL;
+	s->user.on_opened = NULL;
+	stream_end(s, true);
+}
