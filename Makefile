@@ -24,6 +24,8 @@ endif
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wwrite-strings -Wundef -Wswitch-enum -Wvla -Wformat=2
 CPPFLAGS += -I. -D_GNU_SOURCE -DMPPROXY_VERSION='"$(VERSION)"'
+# V=1 shows the commands
+Q := $(if $(V),,@)
 ifeq ($(SAN),)
 CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
@@ -61,24 +63,30 @@ $(B)/libdaemon.a: $(call obj,$(DAEMON))
 $(B)/libunit.a: $(call obj,$(HELP))
 $(B)/%.a:
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $(B)/mpproxyd: $(B)/daemon/main.o $(LIBS)
-	$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	@echo "  LD $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 $(B)/mpproxyctl: $(call obj,$(CLIENT)) $(B)/libio.a $(B)/libcore.a $(B)/libcommon.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	@echo "  LD $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(B)/tests/%: $(B)/tests/unit/%.o $(B)/libunit.a $(LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< $(B)/libunit.a -Wl,--start-group $(LIBS) -Wl,--end-group $(PKG_LIBS) -lcmocka
+	@echo "  LD $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(B)/libunit.a -Wl,--start-group $(LIBS) -Wl,--end-group $(PKG_LIBS) \
+		-lcmocka
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	@echo "  CC $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< \
+	@echo "  LD $@"
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< \
 		-Wl,--start-group $(LIBS) -Wl,--end-group $(PKG_LIBS)
 
 everything: all lab $(UNIT_BINS)
@@ -100,7 +108,8 @@ clang-%:
 ALL_C := $(wildcard $(foreach d,common daemon daemon/core daemon/io client tests/lab,$(d)/*.c))
 tidy: $(ALL_C:%.c=$(B)/%.tidy)
 $(B)/%.tidy: %.c $(B)/%.o .clang-tidy
-	clang-tidy --quiet $< -- -std=gnu11 $(CPPFLAGS) $(PKG_CFLAGS) 2>/dev/null
+	@echo "  TIDY $<"
+	$(Q)clang-tidy --quiet $< -- -std=gnu11 $(CPPFLAGS) $(PKG_CFLAGS) 2>/dev/null
 	@touch $@
 
 .PHONY: check check-long demo bench
@@ -150,6 +159,9 @@ endif
 uninstall: ## remove what `make install` wrote; keys and configurations stay
 	rm -f $(INSTALLED)
 	-rmdir --ignore-fail-on-non-empty $(CONFDIR)
+
+# keep the tests' objects: they are looked at as often as the others
+.SECONDARY:
 
 clean: ## remove what was built
 	rm -rf build build-asan build-clang

@@ -1,4 +1,4 @@
-"""No notes to self, no blanks at line ends, no paths of one machine."""
+"""Text only, no notes to self, no blanks at line ends, no paths of one machine."""
 
 import re
 
@@ -14,6 +14,8 @@ RULES = [
 
 
 def check(path, text):
+    if "\0" in text or "\ufffd" in text:
+        return [(1, "not text: nothing that was built belongs in the tree")]
     found = []
     if text and not text.endswith("\n"):
         found.append((text.count("\n") + 1, "no newline at the end"))
@@ -31,6 +33,7 @@ lint.run(
         ("a.c", "int a; \n"),
         ("a.c", "int a;\t\n"),
         ("a.c", "int a;"),
+        ("a.o", "\x7fELF\0"),
         ("a.md", "cd /wo" "rk/main\n"),
         ("a.md", "see `/ho" "me/someone/x`\n"),
     ],

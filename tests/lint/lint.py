@@ -13,16 +13,19 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 
 def files():
-    """The tree's text files: what git has or would add."""
+    """The tree's files: what git has or would add, but inputs of tests."""
     out = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"],
         cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     for path in sorted(out.splitlines()):
+        if path.startswith(("tests/fuzz/corpus/", "tests/data/")):
+            continue
         try:
-            with open(os.path.join(ROOT, path), encoding="utf-8") as f:
+            with open(os.path.join(ROOT, path), encoding="utf-8",
+                      errors="replace") as f:
                 yield path, f.read()
-        except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError):
-            pass  # deleted but not yet committed, or not text
+        except (FileNotFoundError, IsADirectoryError):
+            pass  # deleted, and that not yet committed
 
 
 def self_test(check, bad, good):
