@@ -105,7 +105,7 @@ clang-%:
 		SAN="-fsanitize=fuzzer-no-link,$(SAN_COMMON)" $*
 
 # A file is looked at again when it or a header of its changed, as its object is.
-ALL_C := $(wildcard $(foreach d,common daemon daemon/core daemon/io client tests/lab,$(d)/*.c))
+ALL_C := $(wildcard $(foreach d,common daemon daemon/core daemon/io client,$(d)/*.c))
 tidy: $(ALL_C:%.c=$(B)/%.tidy)
 $(B)/%.tidy: %.c $(B)/%.o .clang-tidy
 	@echo "  TIDY $<"
