@@ -12,9 +12,10 @@ PORT=7000
 # measure COUNT SIZE MBIT [NS ADDRESS]: one run over link a; the result is in $RESULT
 measure()
 {
+	local from=client
+	[ "${4-}" != client ] || from=server
 	start_receiver "${4:-server}"
-	lab_in "$([ "${4:-server}" = server ] && echo client || echo server)" \
-		"$LAB_PROBE" send "${5:-10.64.1.1}" $PORT "$1" "$2" "$3"
+	lab_in $from "$LAB_PROBE" send "${5:-10.64.1.1}" $PORT "$1" "$2" "$3"
 	end_receiver
 }
 
@@ -158,9 +159,10 @@ has_flags()
 	flags "$1" | grep -q "$2"
 }
 
+# passes [NS ADDRESS]
 passes()
 {
-	measure 10 100 1
+	measure 10 100 1 "$@"
 	[ "$(got lost)" = 0 ]
 }
 
@@ -203,9 +205,18 @@ test_live()
 	check_between "silence lasts as long as set, us" "$(got gap_max_us)" 300000 800000
 }
 
+test_topology()
+{
+	only
+	check "the server's address is reached" passes server $LAB_SERVER4
+	check "the server's IPv6 address is reached" passes server $LAB_SERVER6
+	check "the origin is reached" passes origin $LAB_ORIGIN4
+	check "the origin is reached over IPv6" passes origin $LAB_ORIGIN6
+}
+
 test_states()
 {
-	only state=up
+	only
 	check "up" passes
 	lab_set a/up state=down
 	check "down: the sending end's device is down" has_flags client "state DOWN"
@@ -265,7 +276,8 @@ test_control()
 test_remains()
 {
 	local signal=$1 lab out=$LAB_DIR/inner.$1
-	bash -c '. tests/lab/lab.sh
+	# A shell's background commands ignore SIGINT, and what is ignored stays so.
+	env --default-signal=INT bash -c '. tests/lab/lab.sh
 		lab_start
 		lab_uplink x 10mbit 1ms
 		lab_spawn client sleep 60
@@ -294,6 +306,7 @@ test_remains()
 lab_start
 lab_uplink a 0 0
 lab_uplink b 0 0 up:rate=10mbit down:delay=3ms
+test_topology
 test_rate
 test_delay
 test_jitter
@@ -304,5 +317,6 @@ test_states
 check "counters add up" adds_up
 test_control
 test_remains TERM
+test_remains INT
 test_remains KILL
 finish

@@ -129,10 +129,12 @@ lab_add_ns()
 		put ipv4/ping_group_range "0 0"
 		put ipv6/conf/all/forwarding 1
 		put ipv6/conf/default/accept_dad 0
+		# nothing is said on a link that the test did not ask for
 		put ipv6/conf/default/addr_gen_mode 1
 	SYSCTLS
 }
 
+# A router asks for its neighbours by link-local address, so this device needs one.
 lab_add_origin()
 {
 	local s o
@@ -144,12 +146,12 @@ lab_add_origin()
 		address add $LAB_SERVER6/128 dev lo
 		address add 5.5.5.1/24 dev origin
 		address add 2a05:5::1/64 dev origin nodad
-		link set origin up
+		link set dev origin addrgenmode eui64 up
 	END
 	ip -n "$o" -batch - <<-END
 		address add $LAB_ORIGIN4/24 dev server
 		address add $LAB_ORIGIN6/64 dev server nodad
-		link set server up
+		link set dev server addrgenmode eui64 up
 		route add default via 5.5.5.1
 		route add default via 2a05:5::1 dev server
 	END
