@@ -23,6 +23,12 @@ struct stamp {
 	struct timespec changed;
 };
 
+/* None: those of resolv.conf. */
+struct servers {
+	size_t n;
+	struct addr addrs[RESOLVER_SERVERS_MAX];
+};
+
 struct channel {
 	struct list node; /* in resolver.channels */
 	struct resolver *resolver;
@@ -41,9 +47,9 @@ struct sock {
 
 struct resolver {
 	struct loop *loop;
-	char device[IFNAMSIZ];                   /* "": as routed */
-	char servers[RESOLVER_SERVERS_TEXT_MAX]; /* "": those of resolv.conf */
-	struct stamp conf;                       /* what `current` was made from */
+	char device[IFNAMSIZ]; /* "": as routed */
+	struct servers servers;
+	struct stamp conf; /* what `current` was made from */
 	struct channel *current;
 	struct list channels; /* `current` and those before it */
 	size_t n_channels;
@@ -230,7 +236,25 @@ ares_errno(int status)
 }
 
 static int
-open_ares(struct channel *ch, const char *servers)
+set_servers(ares_channel ares, const struct servers *servers)
+{
+	struct ares_addr_port_node nodes[RESOLVER_SERVERS_MAX] = {{.next = NULL}};
+
+	if (servers->n == 0)
+		return ARES_SUCCESS;
+	for (size_t i = 0; i < servers->n; i++) {
+		const struct addr *a = &servers->addrs[i];
+
+		nodes[i].next = i + 1 < servers->n ? &nodes[i + 1] : NULL;
+		nodes[i].family = a->family;
+		nodes[i].udp_port = nodes[i].tcp_port = a->port;
+		memcpy(&nodes[i].addr, a->ip, a->family == AF_INET ? 4 : 16);
+	}
+	return ares_set_servers_ports(ares, nodes);
+}
+
+static int
+open_ares(struct channel *ch, const struct servers *servers)
 {
 	struct ares_options opt = {
 		.timeout = FIRST_TRY_MS,
@@ -247,15 +271,14 @@ open_ares(struct channel *ch, const char *servers)
 	if (ch->resolver->device[0] != '\0')
 		ares_set_socket_configure_callback(ch->ares, bind_to_device,
 						   ch->resolver);
-	if (servers[0] != '\0')
-		status = ares_set_servers_ports_csv(ch->ares, servers);
+	status = set_servers(ch->ares, servers);
 	if (status != ARES_SUCCESS)
 		ares_destroy(ch->ares);
 	return ares_errno(status);
 }
 
 static int
-channel_new(struct resolver *r, const char *servers, struct channel **ret_ch)
+channel_new(struct resolver *r, const struct servers *servers, struct channel **ret_ch)
 {
 	struct channel *ch = calloc(1, sizeof(*ch));
 	int err;
@@ -282,7 +305,7 @@ no_timer:
 }
 
 static int
-replace_channel(struct resolver *r, const char *servers)
+replace_channel(struct resolver *r, const struct servers *servers)
 {
 	/* Before the file is read: a change meanwhile is seen the next time. */
 	struct stamp conf = stamp_of(resolv_conf);
@@ -307,8 +330,8 @@ follow_resolv_conf(struct resolver *r)
 {
 	struct stamp conf = stamp_of(resolv_conf);
 
-	if (r->servers[0] == '\0' && !stamp_equal(&conf, &r->conf))
-		(void)replace_channel(r, "");
+	if (r->servers.n == 0 && !stamp_equal(&conf, &r->conf))
+		(void)replace_channel(r, &r->servers);
 }
 
 struct resolver *
@@ -326,7 +349,7 @@ resolver_new(struct loop *l, const char *device)
 		strcpy(r->device, device);
 	list_init(&r->channels);
 	list_init(&r->lookups);
-	if (replace_channel(r, "") < 0) {
+	if (replace_channel(r, &r->servers) < 0) {
 		free(r);
 		return NULL;
 	}
@@ -345,17 +368,61 @@ resolver_free(struct resolver *r)
 	free(r);
 }
 
+/* c-ares knows no scope of a link-local address. */
+static int
+parse_server(const char *text, struct addr *ret_addr)
+{
+	struct addr a;
+
+	if (addr_parse(text, &a) < 0) {
+		if (addr_parse_ip(text, &a) < 0)
+			return -EINVAL;
+		a.port = 53;
+	}
+	if (a.port == 0 || a.scope != 0)
+		return -EINVAL;
+	*ret_addr = a;
+	return 0;
+}
+
+static int
+parse_servers(const char *text, struct servers *ret_servers)
+{
+	struct servers list = {.n = 0};
+	char one[ADDR_TEXT_MAX];
+
+	for (;;) {
+		size_t len = strcspn(text, ",");
+
+		if (len >= sizeof(one) || list.n == RESOLVER_SERVERS_MAX)
+			return -EINVAL;
+		memcpy(one, text, len);
+		one[len] = '\0';
+		if (parse_server(one, &list.addrs[list.n]) < 0)
+			return -EINVAL;
+		list.n++;
+		if (text[len] == '\0')
+			break;
+		text += len + 1;
+	}
+	*ret_servers = list;
+	return 0;
+}
+
 int
 resolver_set_servers(struct resolver *r, const char *servers)
 {
-	const char *text = servers != NULL ? servers : "";
+	struct servers list = {.n = 0};
 	int err;
 
-	if (strlen(text) >= sizeof(r->servers) || (servers != NULL && *text == '\0'))
-		return -EINVAL;
-	err = replace_channel(r, text);
+	if (servers != NULL) {
+		err = parse_servers(servers, &list);
+		if (err < 0)
+			return err;
+	}
+	err = replace_channel(r, &list);
 	if (err == 0)
-		strcpy(r->servers, text);
+		r->servers = list;
 	return err;
 }
 

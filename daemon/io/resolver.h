@@ -22,7 +22,7 @@ enum {
 	RESOLVER_ADDRS_MAX = 16,
 	RESOLVER_PENDING_MAX = 1024,
 	RESOLVER_CHANNELS_MAX = 4, /* with those that wait for their last look-up */
-	RESOLVER_SERVERS_TEXT_MAX = 512,
+	RESOLVER_SERVERS_MAX = 8,
 };
 
 struct resolver;
@@ -39,7 +39,7 @@ void resolver_free(struct resolver *r); /* cancels what is under way */
  * From the next look-up on asks these name servers, "192.0.2.1,[2001:db8::1]:5353",
  * instead of those of resolv.conf; NULL: those again.
  *
- * -EINVAL  it is not such a list
+ * -EINVAL  it is not such a list, of 1 to RESOLVER_SERVERS_MAX
  * -EBUSY   too many earlier changes have look-ups under way: try again
  */
 int resolver_set_servers(struct resolver *r, const char *servers) MUST_CHECK;
