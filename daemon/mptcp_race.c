@@ -98,13 +98,14 @@ new_initiation(struct mptcp_race *r)
 		.version = HANDSHAKE_VERSION,
 		.aead_mask = aead_fast_mask(),
 	};
+	struct handshake_secrets secrets = {c->private_key,
+					    c->config->server.public_key, c->psk};
 
 	for (size_t i = 0; i < ARRAY_LEN(r->attempts); i++)
 		attempt_end(&r->attempts[i]);
 	r->initiation_at = loop_now(c->loop);
-	return handshake_start(&r->handshake, HANDSHAKE_MPTCP, &c->prng, c->private_key,
-			       c->config->server.public_key, c->psk, &offer,
-			       r->initiation);
+	return handshake_start(&r->handshake, HANDSHAKE_MPTCP, &c->prng, &secrets,
+			       &offer, r->initiation);
 }
 
 static void

@@ -88,18 +88,17 @@ aead_done(struct aead *a)
 
 /* Only the nonce changes from packet to packet; the key's schedule stays. */
 static bool
-begin(struct aead *a, uint32_t prefix, uint64_t counter, const uint8_t *aad,
-      size_t aad_len)
+begin(struct aead *a, struct aead_nonce nonce, const uint8_t *aad, size_t aad_len)
 {
-	uint8_t nonce[CRYPTO_IV_LEN];
+	uint8_t iv[CRYPTO_IV_LEN];
 	int n;
 
-	put_be32(nonce, prefix);
-	put_be64(nonce + 4, counter);
+	put_be32(iv, nonce.prefix);
+	put_be64(iv + 4, nonce.counter);
 	for (size_t i = 0; i < CRYPTO_IV_LEN; i++)
-		nonce[i] ^= a->iv[i];
+		iv[i] ^= a->iv[i];
 
-	return EVP_CipherInit_ex(a->ctx, NULL, NULL, NULL, nonce, -1) == 1 &&
+	return EVP_CipherInit_ex(a->ctx, NULL, NULL, NULL, iv, -1) == 1 &&
 	       (aad_len == 0 ||
 		EVP_CipherUpdate(a->ctx, NULL, &n, aad, (int)aad_len) == 1);
 }
@@ -113,15 +112,15 @@ transform(struct aead *a, uint8_t *buf, size_t len)
 }
 
 int
-aead_seal(struct aead *a, uint32_t prefix, uint64_t counter, const uint8_t *aad,
-	  size_t aad_len, uint8_t *buf, size_t len)
+aead_seal(struct aead *a, struct aead_nonce nonce, const uint8_t *aad, size_t aad_len,
+	  uint8_t *buf, size_t len)
 {
 	uint8_t *tag = buf + len;
 	int n;
 
 	assert(a->seals && aad_len <= INT32_MAX && len <= INT32_MAX - CRYPTO_TAG_LEN);
 
-	if (!begin(a, prefix, counter, aad, aad_len) || !transform(a, buf, len) ||
+	if (!begin(a, nonce, aad, aad_len) || !transform(a, buf, len) ||
 	    EVP_CipherFinal_ex(a->ctx, tag, &n) != 1 ||
 	    EVP_CIPHER_CTX_ctrl(a->ctx, EVP_CTRL_AEAD_GET_TAG, CRYPTO_TAG_LEN, tag) !=
 		    1)
@@ -130,8 +129,8 @@ aead_seal(struct aead *a, uint32_t prefix, uint64_t counter, const uint8_t *aad,
 }
 
 int
-aead_open(struct aead *a, uint32_t prefix, uint64_t counter, const uint8_t *aad,
-	  size_t aad_len, uint8_t *buf, size_t len)
+aead_open(struct aead *a, struct aead_nonce nonce, const uint8_t *aad, size_t aad_len,
+	  uint8_t *buf, size_t len)
 {
 	uint8_t *tag;
 	int n;
@@ -143,7 +142,7 @@ aead_open(struct aead *a, uint32_t prefix, uint64_t counter, const uint8_t *aad,
 	len -= CRYPTO_TAG_LEN;
 	tag = buf + len;
 
-	if (!begin(a, prefix, counter, aad, aad_len) ||
+	if (!begin(a, nonce, aad, aad_len) ||
 	    EVP_CIPHER_CTX_ctrl(a->ctx, EVP_CTRL_AEAD_SET_TAG, CRYPTO_TAG_LEN, tag) !=
 		    1 ||
 	    !transform(a, buf, len))

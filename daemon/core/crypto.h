@@ -41,15 +41,23 @@ int aead_init(struct aead *a, enum aead_alg alg, bool seals,
 	      const uint8_t iv[CRYPTO_IV_LEN]) MUST_CHECK;
 void aead_done(struct aead *a);
 
+/* On the wire's side: IV xor (prefix, counter), big endian, 12 bytes in all. */
+struct aead_nonce {
+	uint32_t prefix;
+	uint64_t counter;
+};
+
 /*
- * Nonce = IV xor (prefix, counter), 32 and 64 bits big endian. `buf` holds
- * `len` bytes and room for the tag behind them; sealed and opened in place.
- * The caller never seals twice with one (prefix, counter).
+ * `buf` holds `len` bytes and room for the tag behind them; sealed and opened
+ * in place. The caller never seals twice with one nonce.
  */
-int aead_seal(struct aead *a, uint32_t prefix, uint64_t counter, const uint8_t *aad,
+int aead_seal(struct aead *a, struct aead_nonce nonce, const uint8_t *aad,
 	      size_t aad_len, uint8_t *buf, size_t len) MUST_CHECK;
-/* `len` counts the tag. -EBADMSG: not sealed with this key, nonce and data. */
-int aead_open(struct aead *a, uint32_t prefix, uint64_t counter, const uint8_t *aad,
+/*
+ * `len` counts the tag. -EBADMSG: not sealed with this key, nonce and data;
+ * what stood in `buf` is wiped.
+ */
+int aead_open(struct aead *a, struct aead_nonce nonce, const uint8_t *aad,
 	      size_t aad_len, uint8_t *buf, size_t len) MUST_CHECK;
 
 /* -EBADMSG: the result is all zero (RFC 7748, 6.1). */

@@ -174,10 +174,8 @@ derive_keys(const struct noise *ns, struct handshake_keys *ret_keys)
 
 int
 handshake_start(struct handshake *h, enum handshake_transport transport,
-		struct prng *rng, const uint8_t priv[CRYPTO_KEY_LEN],
-		const uint8_t server_pub[CRYPTO_KEY_LEN],
-		const uint8_t psk[CRYPTO_KEY_LEN], const struct handshake_offer *offer,
-		uint8_t ret_msg[HANDSHAKE_LEN])
+		struct prng *rng, const struct handshake_secrets *secrets,
+		const struct handshake_offer *offer, uint8_t ret_msg[HANDSHAKE_LEN])
 {
 	const char *prologue = prologue_of(transport);
 	struct handshake work = {.aead_mask = offer->aead_mask};
@@ -188,18 +186,18 @@ handshake_start(struct handshake *h, enum handshake_transport transport,
 	assert((offer->aead_mask & AEAD_CHACHA20_POLY1305) != 0);
 	assert(offer->session_index <= INDEX_MASK);
 
-	memcpy(work.peer_public, server_pub, CRYPTO_KEY_LEN);
-	memcpy(work.psk, psk, CRYPTO_KEY_LEN);
+	memcpy(work.peer_public, secrets->server_pub, CRYPTO_KEY_LEN);
+	memcpy(work.psk, secrets->psk, CRYPTO_KEY_LEN);
 	put_offer(payload, offer);
-	err = noise_init_initiator(&work.noise, prologue, strlen(prologue), priv,
-				   server_pub);
+	err = noise_init_initiator(&work.noise, prologue, strlen(prologue),
+				   secrets->priv, secrets->server_pub);
 	if (err == 0)
 		err = prng_bytes(rng, ephemeral, sizeof(ephemeral));
 	if (err == 0)
 		err = noise_write_1(&work.noise, ephemeral, payload, sizeof(payload),
 				    msg + NOISE_AT);
 	if (err == 0)
-		err = frame(msg, HANDSHAKE_INITIATION, server_pub);
+		err = frame(msg, HANDSHAKE_INITIATION, secrets->server_pub);
 	if (err == 0) {
 		*h = work;
 		memcpy(ret_msg, msg, sizeof(msg));

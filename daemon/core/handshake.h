@@ -73,13 +73,18 @@ struct handshake {
 	uint8_t aead_mask;
 };
 
-/* Client: writes the initiation. `psk` is 32 zero bytes where there is none. */
-int
-handshake_start(struct handshake *h, enum handshake_transport transport,
-		struct prng *rng, const uint8_t priv[CRYPTO_KEY_LEN],
-		const uint8_t server_pub[CRYPTO_KEY_LEN],
-		const uint8_t psk[CRYPTO_KEY_LEN], const struct handshake_offer *offer,
-		uint8_t ret_msg[HANDSHAKE_LEN]) MUST_CHECK;
+/* What a client knows beforehand, CRYPTO_KEY_LEN bytes each; the caller's. */
+struct handshake_secrets {
+	const uint8_t *priv;
+	const uint8_t *server_pub;
+	const uint8_t *psk; /* all zero where there is none */
+};
+
+/* Client: writes the initiation. */
+int handshake_start(struct handshake *h, enum handshake_transport transport,
+		    struct prng *rng, const struct handshake_secrets *secrets,
+		    const struct handshake_offer *offer,
+		    uint8_t ret_msg[HANDSHAKE_LEN]) MUST_CHECK;
 
 /*
  * Client: reads the response.

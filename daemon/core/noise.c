@@ -85,6 +85,8 @@ mix_dh(struct noise *ns, const uint8_t priv[CRYPTO_KEY_LEN],
 }
 
 /* In this pattern each key seals one thing only, so that n is always 0. */
+static const struct aead_nonce first;
+
 static int
 init_cipher(const struct noise *ns, bool seals, struct aead *ret_aead)
 {
@@ -105,7 +107,7 @@ encrypt_and_hash(struct noise *ns, const uint8_t *plain, size_t len,
 		return err;
 	if (len > 0)
 		memcpy(ret_sealed, plain, len);
-	err = aead_seal(&a, 0, 0, ns->hash, CRYPTO_HASH_LEN, ret_sealed, len);
+	err = aead_seal(&a, first, ns->hash, CRYPTO_HASH_LEN, ret_sealed, len);
 	aead_done(&a);
 	if (err == 0)
 		err = mix_hash(ns, ret_sealed, len + CRYPTO_TAG_LEN);
@@ -127,7 +129,8 @@ decrypt_and_hash(struct noise *ns, const uint8_t *sealed, size_t len,
 	if (err < 0)
 		return err;
 	memcpy(buf, sealed, len + CRYPTO_TAG_LEN);
-	err = aead_open(&a, 0, 0, ns->hash, CRYPTO_HASH_LEN, buf, len + CRYPTO_TAG_LEN);
+	err = aead_open(&a, first, ns->hash, CRYPTO_HASH_LEN, buf,
+			len + CRYPTO_TAG_LEN);
 	aead_done(&a);
 	if (err == 0)
 		err = mix_hash(ns, sealed, len + CRYPTO_TAG_LEN);

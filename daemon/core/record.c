@@ -77,6 +77,12 @@ turn_key(struct record_key *k)
 	return err;
 }
 
+static struct aead_nonce
+nonce_of(const struct record_key *k)
+{
+	return (struct aead_nonce){.counter = k->counter};
+}
+
 int
 record_seal(struct record_key *k, enum record_type type, uint8_t *rec, size_t len,
 	    size_t *ret_len)
@@ -91,7 +97,7 @@ record_seal(struct record_key *k, enum record_type type, uint8_t *rec, size_t le
 		return err;
 	put_be16(rec, (uint16_t)sealed_len);
 	rec[LENGTH_LEN] = (uint8_t)type;
-	err = aead_seal(&k->aead, 0, k->counter, rec, LENGTH_LEN, rec + LENGTH_LEN,
+	err = aead_seal(&k->aead, nonce_of(k), rec, LENGTH_LEN, rec + LENGTH_LEN,
 			TYPE_LEN + len);
 	if (err < 0)
 		return err;
@@ -122,7 +128,7 @@ record_open(struct record_key *k, uint8_t *buf, size_t have, size_t payload_max,
 
 	err = turn_key(k);
 	if (err == 0)
-		err = aead_open(&k->aead, 0, k->counter, buf, LENGTH_LEN, sealed, len);
+		err = aead_open(&k->aead, nonce_of(k), buf, LENGTH_LEN, sealed, len);
 	if (err < 0)
 		return err;
 	if (sealed[0] == 0 || sealed[0] >= RECORD_TYPE_COUNT)

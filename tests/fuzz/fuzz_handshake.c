@@ -46,8 +46,10 @@ make_world(struct world *w)
 	must(prng_bytes(&w->rng, w->server_priv, 32));
 	must(crypto_x25519_public(w->client_pub, w->client_priv));
 	must(crypto_x25519_public(w->server_pub, w->server_priv));
-	must(handshake_start(&w->client, HANDSHAKE_MPTCP, &w->rng, w->client_priv,
-			     w->server_pub, w->psk, &offer, w->init));
+	must(handshake_start(
+		&w->client, HANDSHAKE_MPTCP, &w->rng,
+		&(struct handshake_secrets){w->client_priv, w->server_pub, w->psk},
+		&offer, w->init));
 	must(handshake_receive(&w->server, HANDSHAKE_MPTCP, w->server_priv, w->init,
 			       &got));
 	server = w->server;

@@ -229,12 +229,12 @@ aead_vectors(void **state)
 
 		/* Twice: the context serves more than one packet. */
 		for (int again = 0; again < 2; again++) {
-			assert_int_equal(aead_seal(&seal, 0, 0, aad.b, aad.len, buf.b,
-						   plain.len),
+			assert_int_equal(aead_seal(&seal, (struct aead_nonce){0, 0},
+						   aad.b, aad.len, buf.b, plain.len),
 					 0);
 			assert_memory_equal(buf.b, sealed.b, sealed.len);
-			assert_int_equal(aead_open(&open, 0, 0, aad.b, aad.len, buf.b,
-						   sealed.len),
+			assert_int_equal(aead_open(&open, (struct aead_nonce){0, 0},
+						   aad.b, aad.len, buf.b, sealed.len),
 					 0);
 			assert_memory_equal(buf.b, plain.b, plain.len);
 		}
@@ -247,6 +247,8 @@ aead_vectors(void **state)
 static void
 aead_nonce_is_iv_xor_counter(void **state)
 {
+	const struct aead_nonce nonce = {0x01000002, UINT64_C(0x0300000000000004)};
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(aead_rows); i++) {
 		const struct aead_row *row = &aead_rows[i];
@@ -260,8 +262,7 @@ aead_nonce_is_iv_xor_counter(void **state)
 		iv.b[11] ^= 0x04;
 		assert_int_equal(aead_init(&a, row->alg, true, hex(row->key).b, iv.b),
 				 0);
-		assert_int_equal(aead_seal(&a, 0x01000002, UINT64_C(0x0300000000000004),
-					   aad.b, aad.len, buf.b, buf.len),
+		assert_int_equal(aead_seal(&a, nonce, aad.b, aad.len, buf.b, buf.len),
 				 0);
 		assert_hex(buf.b, row->sealed);
 		aead_done(&a);
@@ -269,14 +270,13 @@ aead_nonce_is_iv_xor_counter(void **state)
 }
 
 static void
-assert_refused(struct aead *a, uint32_t prefix, uint64_t counter,
-	       const struct bytes *aad, struct bytes sealed)
+assert_refused(struct aead *a, struct aead_nonce nonce, const struct bytes *aad,
+	       struct bytes sealed)
 {
 	static const uint8_t zero[BYTES_MAX];
 
-	assert_int_equal(
-		aead_open(a, prefix, counter, aad->b, aad->len, sealed.b, sealed.len),
-		-EBADMSG);
+	assert_int_equal(aead_open(a, nonce, aad->b, aad->len, sealed.b, sealed.len),
+			 -EBADMSG);
 	if (sealed.len > CRYPTO_TAG_LEN)
 		assert_memory_equal(sealed.b, zero, sealed.len - CRYPTO_TAG_LEN);
 }
@@ -293,24 +293,24 @@ aead_refuses_what_was_changed(void **state)
 		for (size_t at = 0; at < sealed.len; at++) {
 			bad = sealed;
 			bad.b[at] ^= 1 << (at % 8);
-			assert_refused(&open, 0, 0, &aad, bad);
+			assert_refused(&open, (struct aead_nonce){0, 0}, &aad, bad);
 		}
 		for (size_t at = 0; at < aad.len; at++) {
 			bad = aad;
 			bad.b[at] ^= 1 << (at % 8);
-			assert_refused(&open, 0, 0, &bad, sealed);
+			assert_refused(&open, (struct aead_nonce){0, 0}, &bad, sealed);
 		}
 		for (bad = sealed; bad.len > 0;) {
 			bad.len--;
-			assert_refused(&open, 0, 0, &aad, bad);
+			assert_refused(&open, (struct aead_nonce){0, 0}, &aad, bad);
 		}
-		assert_refused(&open, 1, 0, &aad, sealed);
-		assert_refused(&open, 0, 1, &aad, sealed);
+		assert_refused(&open, (struct aead_nonce){1, 0}, &aad, sealed);
+		assert_refused(&open, (struct aead_nonce){0, 1}, &aad, sealed);
 
 		/* and the key is as good as before */
-		assert_int_equal(
-			aead_open(&open, 0, 0, aad.b, aad.len, sealed.b, sealed.len),
-			0);
+		assert_int_equal(aead_open(&open, (struct aead_nonce){0, 0}, aad.b,
+					   aad.len, sealed.b, sealed.len),
+				 0);
 		assert_hex(sealed.b, row->plain);
 		aead_done(&open);
 	}
@@ -325,10 +325,15 @@ aead_seals_nothing_at_all(void **state)
 		struct aead open = aead_new(&aead_rows[i], false);
 		uint8_t tag[CRYPTO_TAG_LEN];
 
-		assert_int_equal(aead_seal(&seal, 1, 2, NULL, 0, tag, 0), 0);
-		assert_int_equal(aead_open(&open, 1, 2, NULL, 0, tag, sizeof(tag)), 0);
+		assert_int_equal(
+			aead_seal(&seal, (struct aead_nonce){1, 2}, NULL, 0, tag, 0),
+			0);
+		assert_int_equal(aead_open(&open, (struct aead_nonce){1, 2}, NULL, 0,
+					   tag, sizeof(tag)),
+				 0);
 		tag[15] ^= 1;
-		assert_int_equal(aead_open(&open, 1, 2, NULL, 0, tag, sizeof(tag)),
+		assert_int_equal(aead_open(&open, (struct aead_nonce){1, 2}, NULL, 0,
+					   tag, sizeof(tag)),
 				 -EBADMSG);
 		aead_done(&seal);
 		aead_done(&open);

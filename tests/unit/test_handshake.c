@@ -46,10 +46,19 @@ new_key(struct prng *rng, uint8_t priv[32], uint8_t pub[32])
 }
 
 static int
+start_with(struct pair *p, const uint8_t server_pub[32],
+	   const struct handshake_offer *offer)
+{
+	struct handshake_secrets secrets = {p->client_priv, server_pub, psk};
+
+	return handshake_start(&p->client, HANDSHAKE_MPTCP, &p->rng, &secrets, offer,
+			       p->init);
+}
+
+static int
 start(struct pair *p, const uint8_t server_pub[32])
 {
-	return handshake_start(&p->client, HANDSHAKE_MPTCP, &p->rng, p->client_priv,
-			       server_pub, psk, &offer_1, p->init);
+	return start_with(p, server_pub, &offer_1);
 }
 
 static int
@@ -257,9 +266,11 @@ works_without_psk(void **state)
 
 	(void)state;
 	pair_start(&p);
-	assert_int_equal(handshake_start(&p.client, HANDSHAKE_UDP, &p.rng,
-					 p.client_priv, p.server_pub, no_psk, &offer_1,
-					 p.init),
+
+	struct handshake_secrets secrets = {p.client_priv, p.server_pub, no_psk};
+
+	assert_int_equal(handshake_start(&p.client, HANDSHAKE_UDP, &p.rng, &secrets,
+					 &offer_1, p.init),
 			 0);
 	assert_int_equal(handshake_receive(&p.server, HANDSHAKE_UDP, p.server_priv,
 					   p.init, &offer),
@@ -467,10 +478,7 @@ server_says_that_versions_differ(void **state)
 	(void)state;
 	pair_start(&p);
 	newer.version = 2;
-	assert_int_equal(handshake_start(&p.client, HANDSHAKE_MPTCP, &p.rng,
-					 p.client_priv, p.server_pub, psk, &newer,
-					 p.init),
-			 0);
+	assert_int_equal(start_with(&p, p.server_pub, &newer), 0);
 	assert_int_equal(receive(&p, &offer), 0);
 	assert_int_equal(offer.version, 2);
 	assert_int_equal(offer.session_index, 0);
@@ -522,10 +530,7 @@ server_chooses_what_was_not_offered(void **state)
 		pair_start(&p);
 		offer.aead_mask = rows[i].mask;
 		answer.aead = rows[i].chosen;
-		assert_int_equal(handshake_start(&p.client, HANDSHAKE_MPTCP, &p.rng,
-						 p.client_priv, p.server_pub, psk,
-						 &offer, p.init),
-				 0);
+		assert_int_equal(start_with(&p, p.server_pub, &offer), 0);
 		assert_int_equal(receive(&p, &got), 0);
 		assert_int_equal(respond(&p, psk, &answer), 0);
 		assert_int_equal(

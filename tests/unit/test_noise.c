@@ -67,7 +67,9 @@ transport_seal(const uint8_t key[CRYPTO_KEY_LEN], struct bytes plain)
 {
 	struct aead a = transport_key(key, true);
 
-	assert_int_equal(aead_seal(&a, 0, 0, NULL, 0, plain.b, plain.len), 0);
+	assert_int_equal(
+		aead_seal(&a, (struct aead_nonce){0, 0}, NULL, 0, plain.b, plain.len),
+		0);
 	plain.len += CRYPTO_TAG_LEN;
 	aead_done(&a);
 	return plain;
@@ -78,7 +80,9 @@ transport_open(const uint8_t key[CRYPTO_KEY_LEN], struct bytes sealed)
 {
 	struct aead a = transport_key(key, false);
 
-	assert_int_equal(aead_open(&a, 0, 0, NULL, 0, sealed.b, sealed.len), 0);
+	assert_int_equal(
+		aead_open(&a, (struct aead_nonce){0, 0}, NULL, 0, sealed.b, sealed.len),
+		0);
 	sealed.len -= CRYPTO_TAG_LEN;
 	aead_done(&a);
 	return sealed;

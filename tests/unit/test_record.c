@@ -73,7 +73,9 @@ model_seal(const struct model *m, uint64_t counter, uint8_t type, const uint8_t 
 	put_be16(ret, (uint16_t)(1 + len + 16));
 	ret[2] = type;
 	memcpy(ret + 3, data, len);
-	assert_int_equal(aead_seal(&a, 0, counter, ret, 2, ret + 2, 1 + len), 0);
+	assert_int_equal(aead_seal(&a, (struct aead_nonce){0, counter}, ret, 2, ret + 2,
+				   1 + len),
+			 0);
 	aead_done(&a);
 	return 2 + 1 + len + 16;
 }
