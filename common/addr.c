@@ -50,17 +50,21 @@ addr_split(const char *text, char *ret_host, size_t cap, uint16_t *ret_port)
 	const char *colon = strrchr(text, ':');
 	const char *host = text;
 	unsigned long port;
+	bool in_brackets;
 	size_t len;
 
 	if (colon == NULL || parse_uint(colon + 1, 65535, &port) < 0 || port == 0)
 		return -EINVAL;
 	len = (size_t)(colon - text);
-	if (len >= 2 && text[0] == '[' && colon[-1] == ']') {
+	in_brackets = len >= 2 && text[0] == '[' && colon[-1] == ']';
+	if (in_brackets) {
 		host++;
 		len -= 2;
-	} else if (memchr(text, ':', len) != NULL) {
-		return -EINVAL;
 	}
+	/* Brackets are for IPv6, and only there is a colon part of the host. */
+	if ((memchr(host, ':', len) != NULL) != in_brackets ||
+	    memchr(host, '[', len) != NULL || memchr(host, ']', len) != NULL)
+		return -EINVAL;
 	if (len == 0 || len >= cap)
 		return -EINVAL;
 	memcpy(ret_host, host, len);
