@@ -152,11 +152,12 @@ judge(const char *path, json_t *reply, json_t **ret_result)
 		return CMD_DONE;
 	}
 	if (json_unpack(reply, "{s:{s:s, s:s}}", "error", "code", &code, "message",
-			&message) == 0)
+			&message) == 0) {
 		print_error("refused: %s (%s)", message, code);
-	else
-		print_error("%s: this is not a reply of mpproxyd", path);
-	return CMD_FAILED;
+		return CMD_FAILED;
+	}
+	print_error("%s: this is not a reply of mpproxyd", path);
+	return CMD_NO_DAEMON;
 }
 
 enum cmd_exit

@@ -200,7 +200,7 @@ print_line(const char *label, const char *fmt, ...)
 void
 print_json(const json_t *value)
 {
-	json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
+	json_dumpf(value, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
 	putchar('\n');
 }
 

@@ -144,7 +144,9 @@ ctlmsg_request_done(struct ctlmsg_request *r)
 static char *
 dump(json_t *reply)
 {
-	char *text = reply == NULL ? NULL : json_dumps(reply, JSON_COMPACT);
+	char *text = reply == NULL ? NULL
+				   : json_dumps(reply,
+						JSON_COMPACT | JSON_REAL_PRECISION(12));
 
 	json_decref(reply);
 	return text;
