@@ -46,7 +46,8 @@ int resolver_set_servers(struct resolver *r, const char *servers) MUST_CHECK;
 
 /*
  * err: 0, -ENOENT no such name, -ENODATA no address of it, -ETIMEDOUT nobody
- * answered, -ECONNREFUSED no name server could or would, else -errno. The addresses have port 0, in the order of RFC 6724.
+ * answered, -ECONNREFUSED no name server could or would, else -errno. The
+ * addresses have port 0, in the order of RFC 6724.
  */
 typedef void (*lookup_done_fn)(void *arg, int err, const struct addr *addrs, size_t n);
 
