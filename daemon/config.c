@@ -331,7 +331,8 @@ fill(struct reader *r)
 	size_t n_peers;
 	int err;
 
-	if (count_sections(r, &config_kinds[KIND_GENERAL], "", &general) == 0)
+	count_sections(r, &config_kinds[KIND_GENERAL], "", &general);
+	if (general == NULL)
 		return errmsg_set(r->why, -EINVAL, "%s: there is no [general] section",
 				  r->file);
 	err = set_section(r, general, r->config);
