@@ -49,9 +49,7 @@ LIBS := $(B)/libdaemon.a $(B)/libio.a $(B)/libcore.a $(B)/libcommon.a
 UNIT_BINS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT))
 
 FUZZ_BINS := $(patsubst tests/%.c,$(B)/%,$(FUZZ))
-# a program is built from the day its main file is there
-PROGRAMS := $(if $(wildcard daemon/main.c),$(B)/mpproxyd) \
-	    $(if $(wildcard client/main.c),$(B)/mpproxyctl)
+PROGRAMS := $(B)/mpproxyd $(B)/mpproxyctl
 
 .PHONY: all everything fuzz unit tidy clean help
 all: $(PROGRAMS) ## build the programs: build/mpproxyd, build/mpproxyctl

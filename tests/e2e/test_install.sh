@@ -19,7 +19,6 @@ quiet_make() {
 
 quiet_make install
 for program in mpproxyd mpproxyctl; do
-	[ -x "$B/$program" ] || continue
 	[ -x "$root/usr/bin/$program" ] || fail "$program was not installed"
 	"$root/usr/bin/$program" --version | grep -Eq '[0-9]+\.[0-9]+\.[0-9]+' ||
 		fail "$program --version says no version"
