@@ -590,8 +590,10 @@ test_samples_load_and_have_every_key(void **state)
 		struct errmsg why;
 		struct config *c = config_load(files[role], &why);
 
-		if (c == NULL)
+		if (c == NULL) {
 			fail_msg("%s", why.text);
+			return;
+		}
 		assert_int_equal(c->role, role);
 		config_free(c);
 		for (size_t i = 0; i < config_n_keys; i++) {
