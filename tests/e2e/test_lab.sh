@@ -301,6 +301,7 @@ test_remains()
 	fi
 	check "SIG$signal: its namespaces go" eval \
 		"! ls -d /run/netns/$prefix-* >/dev/null 2>&1"
+	check "SIG$signal: another lab's do not" [ -e "/run/netns/$(lab_ns server)" ]
 }
 
 lab_start
