@@ -115,8 +115,55 @@ check "completion of a priority" completes_to "backup" mpproxyctl set-priority l
 expect "no daemon at a path" 3 "no daemon there" "$ctl" -s "$dir/none.sock" status
 expect "no daemon behind a file" 3 "no daemon there" "$ctl" -s "$dir/a" status
 expect "a path that is too long" 3 "too long" "$ctl" -s "/$(printf %0200d 0)" status
-if [ ! -e /run/mpproxy ]; then
-	expect "no daemon at the usual places" 3 "/run/mpproxy/server.sock" "$ctl" status
+# in_own_run CMD...: with a /run of its own, empty but for run/mpproxy
+in_own_run()
+{
+	unshare -rm bash -c 'mount -t tmpfs none /run && mkdir /run/mpproxy && "$@"' bash "$@"
+}
+
+# version_with NAME...: asks for the version while each NAME answers with it as its role
+version_with()
+{
+	local name pids=() code
+	for name; do
+		echo "{\"ok\":true,\"result\":{\"version\":\"1\",\"role\":\"$name\"}}" >"/run/$name"
+		rm -f "/run/mpproxy/$name.sock"
+		socat "UNIX-LISTEN:/run/mpproxy/$name.sock" "SYSTEM:read line; cat /run/$name" &
+		pids+=($!)
+		until [ -S "/run/mpproxy/$name.sock" ]; do
+			kill -0 $! || return 99
+		done
+	done
+	"$ctl" version
+	code=$?
+	kill "${pids[@]}" 2>/dev/null
+	wait
+	return $code
+}
+
+version_beside_a_stale_client()
+{
+	python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("/run/mpproxy/client.sock")'
+	version_with server
+}
+export -f version_with version_beside_a_stale_client
+export ctl
+
+expect "no daemon at the usual places" 3 "/run/mpproxy/server.sock" \
+	in_own_run "$ctl" status
+expect "the client's socket is found" 0 "(client)" in_own_run bash -c 'version_with client'
+expect "the server's socket is found" 0 "(server)" in_own_run bash -c 'version_with server'
+expect "with both the client is asked" 0 "(client)" \
+	in_own_run bash -c 'version_with client server'
+expect "and said to be" 0 "-s /run/mpproxy/server.sock asks the server" \
+	in_own_run bash -c 'version_with client server'
+expect "a socket that a client left behind is passed over" 0 "(server)" \
+	in_own_run bash -c version_beside_a_stale_client
+
+# Without a right to its directory, as anybody but root.
+if setpriv --reuid=65534 --clear-groups test -x "$ctl" 2>/dev/null; then
+	expect "a socket of others" 3 "group mpproxy" \
+		setpriv --reuid=65534 --clear-groups "$ctl" -s "$dir/c.sock" status
 fi
 
 # A listener that says $1 to whoever connects, once.
