@@ -98,6 +98,18 @@ every_command_is_explained()
 }
 check "--help, man page and completion know every command" every_command_is_explained
 
+control_md_is_complete()
+{
+	local word words
+	words=$(sed -n 's/.*\[CTLMSG_[A-Z_]*\] = "\(.*\)",/\1/p' common/ctlmsg.c
+		sed -n 's/^\t{"\([a-z.]*\)", \(true\|false\), .*/\1/p' daemon/control_cmds.c)
+	[ "$(wc -w <<<"$words")" -ge 19 ] || return 1
+	for word in $words; do
+		grep -q "^| \`$word\` |" docs/control.md || return 1
+	done
+}
+check "control.md knows every error code and command" control_md_is_complete
+
 completes_to()
 {
 	local want=$1
