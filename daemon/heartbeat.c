@@ -131,7 +131,8 @@ heard(struct heartbeat *h)
 	ns_t rtt = loop_now(h->client->loop) - h->pinged_at;
 
 	h->pinged_at = 0;
-	h->srtt = h->srtt == 0 ? rtt : h->srtt + (rtt - h->srtt) / 8;
+	/* Up slowly, down at once: a queue that has gone says nothing any more. */
+	h->srtt = h->srtt == 0 || rtt < h->srtt ? rtt : h->srtt + (rtt - h->srtt) / 8;
 	h->failures = 0;
 	uplinks_heard(h->client->uplinks, h->uplink, h->srtt);
 	timer_set(&h->timer,

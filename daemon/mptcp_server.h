@@ -50,7 +50,6 @@ struct mptcp_server {
 	struct list buckets[SOURCE_BUCKETS];
 	struct list strangers_gone;
 	struct deferred bury;
-	bool bury_is_due;
 	unsigned n_strangers, strangers_max;
 	struct timer tick;
 };

@@ -30,9 +30,6 @@ on_uplink(void *arg, struct uplink *u)
 {
 	struct proxy *p = arg;
 
-	log_info("uplink: name=%s interface=%s state=%s priority=%s reason=\"%s\"",
-		 u->name, u->interface, uplink_state_name(u->state),
-		 config_priority_name(u->priority), u->reason);
 	subflows_uplink_changed(p->subflows, u);
 	if (p->tunnel != NULL)
 		mptcp_client_uplink_changed(p->tunnel->client, u);
@@ -226,6 +223,8 @@ new_signals(struct proxy *p, struct errmsg *why)
 
 	if (err == 0)
 		err = loop_on_signal(p->loop, SIGINT, on_signal, p);
+	if (err == 0)
+		err = loop_on_signal(p->loop, SIGHUP, on_signal, p);
 	if (err == 0)
 		err = timer_init(&p->watchdog, p->loop, on_watchdog, p);
 	if (err < 0)

@@ -29,7 +29,6 @@ bury(struct deferred *d)
 {
 	struct mptcp_server *sv = container_of(d, struct mptcp_server, bury);
 
-	sv->bury_is_due = false;
 	list_for_each_safe (it, &sv->strangers_gone) {
 		list_remove(it);
 		free(list_entry(it, struct stranger, node));
@@ -46,9 +45,7 @@ stranger_end(struct stranger *st)
 	list_remove(&st->node);
 	list_append(&sv->strangers_gone, &st->node);
 	sv->n_strangers--;
-	if (!sv->bury_is_due)
-		loop_defer(sv->loop, &sv->bury, bury);
-	sv->bury_is_due = true;
+	loop_defer(sv->loop, &sv->bury, bury);
 }
 
 static void
@@ -273,5 +270,6 @@ strangers_end_all(struct mptcp_server *sv)
 {
 	while (!list_empty(&sv->strangers))
 		stranger_end(list_entry(sv->strangers.next, struct stranger, node));
+	loop_undefer(&sv->bury);
 	bury(&sv->bury);
 }

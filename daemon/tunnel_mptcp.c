@@ -82,10 +82,7 @@ bury(struct tunnel *t)
 static void
 sweep(struct deferred *d)
 {
-	struct tunnel *t = container_of(d, struct tunnel, sweep);
-
-	t->sweep_is_due = false;
-	bury(t);
+	bury(container_of(d, struct tunnel, sweep));
 }
 
 void
@@ -93,6 +90,7 @@ tunnel_done(struct tunnel *t)
 {
 	list_for_each_safe (it, &t->streams)
 		stream_end(list_entry(it, struct tunnel_stream, node), true);
+	loop_undefer(&t->sweep);
 	bury(t);
 	pump_shared_done(&t->shared);
 }
@@ -144,9 +142,7 @@ stream_end(struct tunnel_stream *s, bool reset)
 	list_remove(&s->pool);
 	list_remove(&s->node);
 	list_append(&t->graves, &s->node);
-	if (!t->sweep_is_due)
-		loop_defer(t->loop, &t->sweep, sweep);
-	t->sweep_is_due = true;
+	loop_defer(t->loop, &t->sweep, sweep);
 }
 
 void
@@ -206,7 +202,7 @@ static void
 sent(struct tunnel_stream *s)
 {
 	if (s->watched)
-		sent(s);
+		subflows_sent(s->tunnel->subflows, &s->subflows);
 }
 
 int

@@ -69,7 +69,6 @@ struct tunnel {
 	struct pump_shared shared;
 	struct list streams, graves;
 	struct deferred sweep;
-	bool sweep_is_due;
 	struct tunnel_counters counters;
 	uint64_t last_id;
 	struct mptcp_client *client; /* one of both */
