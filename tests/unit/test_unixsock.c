@@ -130,6 +130,8 @@ test_group(void **state)
 		group = 12345;
 	int fd = unixsock_listen(p->path, 0660, group);
 
+	if (fd == -EINVAL && geteuid() == 0)
+		skip(); /* a user namespace with one group in it */
 	assert_true(fd >= 0);
 	assert_int_equal(stat(p->path, &st), 0);
 	assert_int_equal(st.st_gid, group);
@@ -157,6 +159,8 @@ test_a_group_that_is_not_ours(void **state)
 		_exit(err == -EPERM && access(p->path, F_OK) < 0 ? 0 : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
+		skip(); /* a user namespace with one user in it */
 	assert_int_equal(status, 0);
 }
 
