@@ -127,6 +127,7 @@ tunnel_new_client(struct loop *l, const struct config *conf, struct uplinks *u,
 	c->resolver = r;
 	list_init(&c->idle);
 	list_init(&c->waiting);
+	c->target = POOL_MIN;
 	err = init_parts(c, l, conf, s);
 	if (err < 0)
 		errmsg_set(why, err, "no memory");
