@@ -116,8 +116,10 @@ check: ## everything that must pass; STEP=REGEX runs those steps only
 check-long: ## what takes longer: fuzzers a minute each, tests/long
 	@tests/run-check --long $(if $(STEP),--only '$(STEP)')
 demo: ## a download over three uplinks, one of them cut (needs root)
+	@tests/prepare build test
 	@tests/demo/run
 bench: ## measure against raw kernel MPTCP, haproxy, shadowsocks (needs root)
+	@tests/prepare build test bench
 	@tests/bench/run
 
 include tests/lab/lab.mk
