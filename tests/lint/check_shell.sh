@@ -9,4 +9,4 @@ if printf '#!/bin/sh\nrm $1\n' | shellcheck - >/dev/null; then
 fi
 git ls-files -co --exclude-standard | while read -r f; do
 	[ -f "$f" ] && head -c 64 "$f" | head -n 1 | grep -Eaq '^#!.*\b(ba)?sh\b' && echo "$f"
-done | xargs -r shellcheck -S warning
+done | xargs -r shellcheck -x -S warning
