@@ -8,15 +8,26 @@
 #   pair_start                 keys, configurations, both daemons; waits until
 #                              every uplink is active
 #   pair_client, pair_server   one of them; PAIR_CLIENT and PAIR_SERVER are pids
+#   pair_stop                  ends both with SIGTERM; fails unless both say 0
+#   pair_restart_client        with the configuration as it is now
 #   pair_ctl ROLE CMD...       mpproxyctl of client or server
 #   pair_ready N               N uplinks are active
+#   pair_value ROLE CMD PATH   what jq finds there in the answer
+#   pair_is ROLE CMD PATH X    whether that is X
 #   origin_nginx               nginx on the origin's port 80 and 443 (TLS), files
-#                              from $LAB_DIR/www
+#                              from $LAB_DIR/www; PUT to /up/
 #   origin_file NAME BYTES     a file of random bytes there; prints its SHA-256
 #
+# The server's names are those of names.py, which runs beside it: origin.test, six.test
+# (IPv6 only), both.test, inside.test (10.0.0.1), and silent.test, which it ignores.
+#
 # PAIR_CLIENT_GENERAL, PAIR_SERVER_GENERAL, PAIR_PEER, PAIR_CLIENT_EXTRA: lines for
-# [general], [general], [peer home] and the end of client.conf.
+# [general], [general], [peer home] and the end of client.conf. PAIR_ENDPOINT: where
+# the client finds the server.
 
+PAIR_CLIENT=
+PAIR_SERVER=
+PAIR_ENDPOINT=${PAIR_ENDPOINT:-$LAB_SERVER4:4433}
 PAIR_CLIENT_GENERAL=${PAIR_CLIENT_GENERAL:-}
 PAIR_SERVER_GENERAL=${PAIR_SERVER_GENERAL:-}
 PAIR_PEER=${PAIR_PEER:-}
@@ -63,7 +74,7 @@ pair_config()
 		$PAIR_CLIENT_GENERAL
 		[server vps]
 		public_key = $server_pub
-		endpoint = $LAB_SERVER4:4433
+		endpoint = $PAIR_ENDPOINT
 		$(pair_uplink_sections)
 		[listen web]
 		type = socks5
@@ -79,9 +90,14 @@ pair_config()
 	END
 }
 
+# In a mount namespace of its own, where resolv.conf is the lab's.
 pair_server()
 {
-	LAB_LOG=$LAB_DIR/server.log lab_spawn server "$B/mpproxyd" -c "$LAB_DIR/server.conf"
+	echo "nameserver 127.0.0.1" >"$LAB_DIR/resolv.conf"
+	# shellcheck disable=SC2016 # for the inner shell
+	LAB_LOG=$LAB_DIR/server.log lab_spawn server unshare -m sh -c '
+		[ ! -e /etc/resolv.conf ] || mount --bind "$0" /etc/resolv.conf || exit 1
+		exec "$@"' "$LAB_DIR/resolv.conf" "$B/mpproxyd" -c "$LAB_DIR/server.conf"
 	PAIR_SERVER=$LAB_PID
 	wait_until 5 test -S "$LAB_DIR/server.sock"
 }
@@ -89,7 +105,6 @@ pair_server()
 pair_client()
 {
 	LAB_LOG=$LAB_DIR/client.log lab_spawn client "$B/mpproxyd" -c "$LAB_DIR/client.conf"
-	# shellcheck disable=SC2034
 	PAIR_CLIENT=$LAB_PID
 	wait_until 5 test -S "$LAB_DIR/client.sock"
 }
@@ -101,19 +116,65 @@ pair_ctl()
 	"$B/mpproxyctl" -s "$LAB_DIR/$role.sock" "$@"
 }
 
+pair_value()
+{
+	pair_ctl "$1" -j "$2" 2>/dev/null | jq -r "$3"
+}
+
+pair_is()
+{
+	[ "$(pair_value "$1" "$2" "$3")" = "$4" ]
+}
+
 pair_active()
 {
-	pair_ctl client -j uplinks 2>/dev/null | grep -o '"state": *"active"' | wc -l
+	pair_value client uplinks '[.uplinks[] | select(.state == "active")] | length'
 }
 
 pair_ready()
 {
-	[ "$(pair_active)" -ge "$1" ]
+	local n
+	n=$(pair_active)
+	[ "${n:-0}" -ge "$1" ]
+}
+
+pair_restart_client()
+{
+	lab_kill "$PAIR_CLIENT"
+	pair_client && wait_until 10 pair_ready "${#LAB_UPLINKS[@]}"
+}
+
+# pair_term PID NAME: SIGTERM, and exit status 0 within 5 s
+pair_term()
+{
+	local status
+	kill "$1" 2>/dev/null
+	wait_until 5 lab_gone "$1" || kill -KILL "$1" 2>/dev/null
+	wait "$1"
+	status=$?
+	[ $status = 0 ] || echo "the $2 ended with status $status" >&2
+	return $status
+}
+
+pair_stop()
+{
+	local failed=0
+	pair_term "$PAIR_CLIENT" client || failed=1
+	pair_term "$PAIR_SERVER" server || failed=1
+	return $failed
+}
+
+# What the daemons said last, where a test has failed.
+pair_tell()
+{
+	[ "${FAILED:-0}" = 0 ] || tail -n 20 "$LAB_DIR/client.log" "$LAB_DIR/server.log"
 }
 
 pair_start()
 {
+	at_exit pair_tell
 	pair_config
+	LAB_LOG=$LAB_DIR/names.log lab_spawn server /usr/bin/python3 tests/lab/names.py
 	pair_server || lab_die "the server does not start: $(tail -n 5 "$LAB_DIR/server.log")"
 	pair_client || lab_die "the client does not start: $(tail -n 5 "$LAB_DIR/client.log")"
 	wait_until 10 pair_ready "${#LAB_UPLINKS[@]}" ||
@@ -143,6 +204,7 @@ origin_nginx()
 		-out "$LAB_DIR/nginx/cert.pem" 2>/dev/null
 	cat >"$LAB_DIR/nginx/nginx.conf" <<-END
 		daemon off;
+		user root;
 		pid $LAB_DIR/nginx/pid;
 		error_log $LAB_DIR/nginx/error.log;
 		worker_processes 1;
@@ -163,6 +225,10 @@ origin_nginx()
 				ssl_certificate $LAB_DIR/nginx/cert.pem;
 				ssl_certificate_key $LAB_DIR/nginx/key.pem;
 				root $LAB_DIR/www;
+				location /up/ {
+					dav_methods PUT;
+					create_full_put_path on;
+				}
 			}
 		}
 	END
