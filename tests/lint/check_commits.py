@@ -6,7 +6,9 @@ import sys
 
 import lint
 
-SUBJECT = re.compile(r"[a-z0-9_./@-]+(, [a-z0-9_./@-]+)*: \S.*[^.\s]")
+# The README is called as its file is.
+COMPONENT = r"(?:[a-z0-9_./@-]+|README)"
+SUBJECT = re.compile(rf"{COMPONENT}(, {COMPONENT})*: \S.*[^.\s]")
 SUBJECT_MAX = 60
 
 
@@ -21,8 +23,9 @@ def check(_commit, subject):
 lint.self_test(
     check,
     bad=[("1", "Fix things"), ("2", "acl: " + "x" * 56), ("3", "acl: refuse it."),
-         ("4", "acl:refuse"), ("5", ": refuse")],
-    good=[("1", "acl: " + "x" * 55), ("2", "daemon/io, lab: wait for the device")])
+         ("4", "acl:refuse"), ("5", ": refuse"), ("6", "Acl: refuse it")],
+    good=[("1", "acl: " + "x" * 55), ("2", "daemon/io, lab: wait for the device"),
+          ("3", "README: say what it is")])
 
 log = subprocess.run(["git", "log", "--no-merges", "--format=%h %s"], cwd=lint.ROOT,
                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
