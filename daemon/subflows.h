@@ -9,9 +9,9 @@
  *          something changed. A join that failed is tried again after 1, 2,
  *          4 ... 60 s. On either side the sending end watches every leg with
  *          bytes unacknowledged: a subflow with none acknowledged for
- *          max(3 srtt, 200 ms) while it has some in flight is dead, and is
- *          removed (REMOVE_ADDR by whom the address belongs to, then DESTROY).
- *          The last subflow of a leg is never destroyed.
+ *          200 to 300 ms or 3 srtt (subflows_watch.h) while it has some in
+ *          flight is dead, and is removed (REMOVE_ADDR by whom the address belongs to, then DESTROY).
+ *          A subflow is never destroyed when no other could take over.
  *
  *	  NONE -> JOINING -> UP -> (dead, closed, unwanted) -> NONE
  *
@@ -42,26 +42,35 @@ struct subflow {
 	uint8_t uplink;   /* id on the client; 0 on the server */
 	uint8_t local_id; /* 0: the leg's first subflow */
 	uint8_t remote_id;
-	bool backup; /* as last asked for or told */
-	uint64_t bytes_acked;
-	ns_t progress_at; /* the last time anything was acknowledged or idle */
-	ns_t retry_at;    /* client: not joined again before */
+	bool backup;     /* as last asked for or told */
+	uint8_t repeats; /* client: MP_PRIO may be lost, and is said so often again */
+	uint32_t delivered; /* packets, as of the last look */
+	ns_t progress_at;   /* the last time anything was acknowledged; 0: idle */
+	ns_t since;         /* of the state */
+	ns_t lost_at;  /* client: joined again once heard after that; 0: any time */
+	ns_t retry_at; /* client: not joined again before */
+	uint16_t gone_port; /* client: of the one that we ended; its end is no news */
 	unsigned failures;
 };
 
+/* Zeroed before subflows_add(). */
 struct leg_subflows {
-	struct list node; /* of the legs watched */
+	struct list node;     /* of all legs */
+	struct list by_token; /* of those in the same place of the table */
+	struct list busy;     /* of those to look at */
+	struct list wanting;  /* client: of those that lack something */
 	uint32_t token;
+	struct addr remote; /* where joins go */
 	int fd;
 	struct subflow sf[SUBFLOWS_MAX];
 	size_t n;
-	bool active; /* bytes were sent since the last look: subflows_sent() */
 };
 
 struct subflows;
 
 struct subflows_handler {
-	/* Our sending end found `sf` of `ls` dead and has destroyed it. */
+	/* Our sending end found `sf` of `ls` dead and has destroyed it. `ls` may
+	 * be removed in the call, and so may others. */
 	void (*on_dead)(void *arg, struct leg_subflows *ls, const struct subflow *sf);
 	void *arg;
 };

@@ -85,8 +85,6 @@ enter(struct uplinks *us, struct uplink *u, enum uplink_state next, const char *
 	u->state_at = loop_now(us->loop);
 	if (next != UPLINK_ACTIVE && next != UPLINK_DEAD)
 		u->srtt = 0;
-	log_info("uplink %s: uplink=%s interface=%s reason=\"%s\"", state_names[next],
-		 u->name, u->interface, u->reason);
 	note_change(us, u);
 }
 
@@ -371,6 +369,7 @@ uplinks_heard(struct uplinks *us, struct uplink *u, ns_t srtt)
 	if (!is_judged(u->state))
 		return;
 	u->srtt = srtt;
+	u->heard_at = loop_now(us->loop);
 	if (u->state != UPLINK_ACTIVE)
 		enter(us, u, UPLINK_ACTIVE, "the server answers");
 }

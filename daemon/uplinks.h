@@ -44,6 +44,7 @@ struct uplink {
 	ns_t state_at;
 	char reason[96]; /* of the state, in plain words */
 	ns_t srtt;       /* of the heartbeat; 0: not measured yet */
+	ns_t heard_at;   /* the last uplinks_heard() */
 };
 
 struct uplinks;

@@ -17,7 +17,8 @@ enum {
 };
 
 enum { INFO_FLAG_FALLBACK = 1 };
-enum { TCP_STATE_CLOSE = 7 }; /* TCP_CLOSE of netinet/tcp.h */
+/* Of netinet/tcp.h, which cannot be had together with linux/tcp.h. */
+enum { TCP_STATE_ESTABLISHED = 1, TCP_STATE_CLOSE = 7 };
 
 struct kernel_info { /* struct mptcp_info up to the token */
 	uint8_t counts[6];
@@ -82,12 +83,15 @@ set_addrs(struct mptcp_subflow_info *sf, const struct kernel_addrs *from)
 static void
 set_figures(struct mptcp_subflow_info *sf, const struct tcp_info *from)
 {
+	sf->established = from->tcpi_state == TCP_STATE_ESTABLISHED;
 	sf->srtt = from->tcpi_rtt * NS_PER_US;
+	sf->rto = (from->tcpi_rto >> min_size(from->tcpi_backoff, 31)) * NS_PER_US;
 	sf->since_ack = from->tcpi_last_ack_recv * NS_PER_MS;
 	sf->unacked = from->tcpi_unacked;
 	sf->lost = from->tcpi_lost;
 	sf->retransmits = from->tcpi_total_retrans;
 	sf->cwnd = from->tcpi_snd_cwnd;
+	sf->delivered = from->tcpi_delivered;
 	sf->bytes_acked = from->tcpi_bytes_acked;
 	sf->bytes_received = from->tcpi_bytes_received;
 	sf->delivery_rate = from->tcpi_delivery_rate * 8;

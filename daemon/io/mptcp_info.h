@@ -16,11 +16,14 @@ enum { MPTCP_INFO_SUBFLOWS_MAX = 16 };
 
 struct mptcp_subflow_info {
 	struct addr local, remote;
+	bool established; /* neither still joining nor on its way out */
 	ns_t srtt;
+	ns_t rto;                   /* before any back-off */
 	ns_t since_ack;             /* since an acknowledgement came */
 	uint32_t unacked;           /* packets */
 	uint32_t lost, retransmits; /* packets; retransmits since the start */
 	uint32_t cwnd;              /* packets */
+	uint32_t delivered;         /* packets, in order or not, since the start */
 	uint64_t bytes_acked;       /* since the start */
 	uint64_t bytes_received;
 	uint64_t delivery_rate; /* bit/s */

@@ -117,10 +117,10 @@ netlab_add_link(int n, int mbit)
 	if (mbit == 0)
 		return;
 	netlab_sh(NETLAB_CLIENT,
-		  "tc qdisc add dev c%d root tbf rate %dmbit burst 16k latency 30ms", n,
+		  "tc qdisc add dev c%d root tbf rate %dmbit burst 32k latency 50ms", n,
 		  mbit);
 	netlab_sh(NETLAB_SERVER,
-		  "tc qdisc add dev s%d root tbf rate %dmbit burst 16k latency 30ms", n,
+		  "tc qdisc add dev s%d root tbf rate %dmbit burst 32k latency 50ms", n,
 		  mbit);
 }
 
@@ -243,16 +243,12 @@ is_connected(void *arg)
 }
 
 struct netlab_leg
-netlab_connect(struct loop *l, int listener, int n)
+netlab_connect_to(struct loop *l, int listener, const char *server, const char *device)
 {
 	struct connecting c = {{-1, -1}, listener};
-	struct tcp_connect how = {.kind = TCP_MPTCP};
-	char text[32], device[16];
+	struct tcp_connect how = {.kind = TCP_MPTCP, .device = device};
 
-	snprintf(text, sizeof(text), "10.0.%d.2:%d", n, NETLAB_PORT);
-	snprintf(device, sizeof(device), "c%d", n);
-	assert_int_equal(addr_parse(text, &how.remote), 0);
-	how.device = device;
+	assert_int_equal(addr_parse(server, &how.remote), 0);
 	netlab_enter(NETLAB_CLIENT);
 	c.leg.client = tcp_connect_start(&how);
 	assert_true(c.leg.client >= 0);
@@ -260,4 +256,14 @@ netlab_connect(struct loop *l, int listener, int n)
 		netlab_run_for(l, NS_PER_MS);
 	assert_true(netlab_run(l, is_connected, &c, 5 * NS_PER_SEC));
 	return c.leg;
+}
+
+struct netlab_leg
+netlab_connect(struct loop *l, int listener, int n)
+{
+	char server[32], device[16];
+
+	snprintf(server, sizeof(server), "10.0.%d.2:%d", n, NETLAB_PORT);
+	snprintf(device, sizeof(device), "c%d", n);
+	return netlab_connect_to(l, listener, server, device);
 }
