@@ -167,6 +167,7 @@ turn_up_plain(struct pump *p)
 	if (err < 0)
 		return err;
 	p->up = PUMP_PLAIN;
+	p->was_plain = true;
 	p->turns_plain = false;
 	return 0;
 }
@@ -377,10 +378,10 @@ pump_push(struct pump *p, uint8_t *bytes, size_t len)
 	struct pump_shared *sh = p->shared;
 	int err = 0;
 
-	if (len == 0)
-		return 0;
 	if (p->down == PUMP_ENDED)
 		return -EPROTO;
+	if (len == 0)
+		return 0;
 	if (sh->n_parts == PUMP_PARTS_MAX)
 		err = write_parts(p);
 	sh->parts[sh->n_parts++] = (struct iovec){bytes, len};
@@ -415,7 +416,8 @@ pump_flush(struct pump *p)
 int
 pump_down_is_plain(struct pump *p, bool server)
 {
-	if (p->down != PUMP_SEALED)
+	/* The client is the one who says that a stream need not be sealed. */
+	if (p->down != PUMP_SEALED || (!server && !p->was_plain))
 		return -EPROTO;
 	p->down = PUMP_PLAIN;
 	p->turns_plain = server && p->up == PUMP_SEALED;
@@ -463,6 +465,9 @@ pump_flush_leg(struct pump *p)
 bool
 pump_wants_leg_read(const struct pump *p)
 {
+	/* Plain bytes have nowhere to wait but the leg until there is a socket. */
+	if (p->down == PUMP_PLAIN && p->fd < 0)
+		return false;
 	return p->down != PUMP_ENDED && !has_late(p) && p->down_pipe.held == 0;
 }
 

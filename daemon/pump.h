@@ -57,6 +57,7 @@ struct pump {
 	enum pump_flow up, down;
 	bool offers_plain; /* client: turn plain if it starts as TLS does */
 	bool turns_plain;  /* server: the client did, so we do */
+	bool was_plain;    /* up is plain, or was before it ended */
 	bool shut;         /* local was told that down has ended */
 	uint8_t *late;     /* opened, not yet taken by local */
 	size_t late_off, late_len;
@@ -80,7 +81,7 @@ int pump_pull(struct pump *p) MUST_CHECK;
 int pump_push(struct pump *p, uint8_t *bytes, size_t len) MUST_CHECK;
 /* Writes what was handed over, and keeps what the local socket does not take. */
 int pump_flush(struct pump *p) MUST_CHECK;
-/* The peer sent PLAIN; the server answers in kind. */
+/* The peer sent PLAIN; the server answers in kind. -EPROTO: it may not now. */
 int pump_down_is_plain(struct pump *p, bool server) MUST_CHECK;
 int pump_splice_down(struct pump *p) MUST_CHECK;
 /* The peer's FIN: down ends once all is written. */
