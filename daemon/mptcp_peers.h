@@ -49,6 +49,7 @@ struct peer {
 	uint8_t refused[HANDSHAKES_REFUSED][CRYPTO_HASH_LEN];
 	unsigned n_refused; /* counted without end */
 	unsigned n_streams, n_idle, n_beats;
+	unsigned n_leaving; /* of n_streams: refused, the answer is on its way */
 	struct egress_load load;
 };
 

@@ -237,6 +237,16 @@ on_connected(void *arg, enum open_status status, int fd)
 		tunnel_stream_attach(s, fd, NULL, 0);
 }
 
+/* A refused stream stays a while for its answer's sake: not any number of them. */
+static void
+refuse_by_limit(struct peer *p, struct tunnel_stream *s)
+{
+	if (p->n_leaving < LEAVING_MAX)
+		tunnel_stream_answer(s, OPEN_LIMIT);
+	else
+		stream_end(s, true);
+}
+
 void
 mptcp_server_stream_opens(struct mptcp_server *sv, struct tunnel_stream *s)
 {
@@ -244,8 +254,10 @@ mptcp_server_stream_opens(struct mptcp_server *sv, struct tunnel_stream *s)
 
 	p->n_idle--;
 	p->n_streams++;
-	if (p->n_streams > p->config->max_streams) {
-		tunnel_stream_answer(s, OPEN_LIMIT);
+	sv->n_streams++;
+	if (p->n_streams > p->config->max_streams ||
+	    sv->n_streams > sv->config->max_streams) {
+		refuse_by_limit(p, s);
 		return;
 	}
 	s->connecting = egress_start(sv->egress, &s->dest, p->config, &p->load,
@@ -255,16 +267,25 @@ mptcp_server_stream_opens(struct mptcp_server *sv, struct tunnel_stream *s)
 }
 
 void
+mptcp_server_stream_leaves(struct tunnel_stream *s)
+{
+	s->peer->n_leaving++;
+}
+
+void
 mptcp_server_stream_ends(struct mptcp_server *sv, struct tunnel_stream *s)
 {
-	(void)sv;
 	if (s->connecting != NULL)
 		egress_cancel(s->connecting);
 	s->connecting = NULL;
-	if (s->id != 0)
-		s->peer->n_streams--;
-	else
+	if (s->id == 0) {
 		s->peer->n_idle--;
+		return;
+	}
+	if (s->state == STREAM_LEAVING)
+		s->peer->n_leaving--;
+	s->peer->n_streams--;
+	sv->n_streams--;
 }
 
 bool

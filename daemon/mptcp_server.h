@@ -11,7 +11,9 @@
  *
  * Bounds:  HALF_OPEN_PER_SOURCE strangers an address, a quarter of the
  *          descriptors in all, HALF_OPEN_LIFE each; the oldest goes first.
- *          IDLE_LEGS_MAX legs without a stream and BEATS_MAX heartbeats a peer.
+ *          IDLE_LEGS_MAX legs without a stream and BEATS_MAX heartbeats a peer;
+ *          LEAVING_MAX streams a peer that wait for their refusal to arrive,
+ *          then those over a limit are reset without an answer.
  * Owner:   proxy, through tunnel_new_server() and mptcp_server_free().
  */
 #ifndef DAEMON_MPTCP_SERVER_H
@@ -26,6 +28,7 @@
 enum {
 	IDLE_LEGS_MAX = 256,
 	BEATS_MAX = 2 * UPLINKS_MAX,
+	LEAVING_MAX = 256,
 	SOURCE_BUCKETS = 1024,
 };
 
@@ -51,6 +54,7 @@ struct mptcp_server {
 	struct list strangers_gone;
 	struct deferred bury;
 	unsigned n_strangers, strangers_max;
+	unsigned n_streams; /* of all peers */
 	struct timer tick;
 };
 
@@ -60,9 +64,9 @@ tunnel_new_server(struct loop *l, const struct config *c, struct subflows *s,
 		  struct egress *e, unsigned descriptors, struct errmsg *why);
 void mptcp_server_free(struct mptcp_server *sv);
 
-/* A leg's first record has opened, and was HELLO. Takes `leg` over. */
 /* The client was restarted: what it had before is dead. */
 void mptcp_server_peer_restarted(struct mptcp_server *sv, struct peer *p);
+/* A leg's first record has opened, and was HELLO. Takes `leg` over. */
 void mptcp_server_admit(struct mptcp_server *sv, struct peer *p, struct leg *leg,
 			const struct leg_hello *hello, uint64_t number);
 /* Our sending end found a subflow of `s` dead: the client is told. */
@@ -71,6 +75,7 @@ void mptcp_server_lost(struct mptcp_server *sv, struct tunnel_stream *s,
 
 /* Called by tunnel_mptcp and for the report. */
 void mptcp_server_stream_opens(struct mptcp_server *sv, struct tunnel_stream *s);
+void mptcp_server_stream_leaves(struct tunnel_stream *s); /* refused just now */
 void mptcp_server_stream_ends(struct mptcp_server *sv, struct tunnel_stream *s);
 bool mptcp_server_allows_plain(const struct peer *p);
 const char *mptcp_server_peer_name(const struct peer *p);

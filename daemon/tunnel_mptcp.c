@@ -171,8 +171,10 @@ settle(struct tunnel_stream *s)
 	pump_want(&s->pump, reads);
 	if (s->state == STREAM_OPEN &&
 	    (s->pump.up == PUMP_ENDED || s->pump.down == PUMP_ENDED) &&
-	    !timer_is_set(&s->timer))
+	    !timer_is_set(&s->timer)) {
+		s->bytes_seen = s->pump.bytes_up + s->pump.bytes_down;
 		timer_set(&s->timer, HALF_CLOSED_LIFE);
+	}
 }
 
 static void
@@ -264,7 +266,7 @@ take_open(struct tunnel_stream *s, const struct record *r)
 {
 	size_t len;
 
-	if (s->peer == NULL || s->state != STREAM_IDLE || r->len < OPEN_FIXED_LEN)
+	if (r->len < OPEN_FIXED_LEN)
 		return -EPROTO;
 	len = r->payload[3];
 	if (len == 0 || len >= HOST_MAX || r->len < OPEN_FIXED_LEN + len ||
@@ -283,7 +285,7 @@ take_open(struct tunnel_stream *s, const struct record *r)
 static int
 take_opened(struct tunnel_stream *s, const struct record *r)
 {
-	if (s->peer != NULL || s->state != STREAM_OPENING || r->len < 1)
+	if (r->len < 1)
 		return -EPROTO;
 	if (r->payload[0] != OPEN_OK) {
 		stream_refuse(s, r->payload[0] < OPEN_STATUS_COUNT
@@ -306,8 +308,6 @@ take_hello(struct tunnel_stream *s)
 {
 	int err;
 
-	if (s->peer != NULL || s->watched || s->fallback)
-		return -EPROTO;
 	err = subflows_add(s->tunnel->subflows, &s->subflows, s->leg.fd, s->uplink);
 	if (err < 0 && err != -EOPNOTSUPP)
 		return err;
@@ -350,19 +350,48 @@ take_plain(struct tunnel_stream *s)
 	return pump_push(&s->pump, rest, n);
 }
 
+/* Bytes go up while the destination is connected to, and never down by then. */
+static bool
+may_carry(const struct tunnel_stream *s)
+{
+	return s->state == STREAM_OPEN ||
+	       (s->peer != NULL && s->state == STREAM_OPENING);
+}
+
+/* Whether a record of that type has its place here and now. */
+static bool
+is_in_place(const struct tunnel_stream *s, enum record_type type)
+{
+	bool greeted = s->peer != NULL || s->watched || s->fallback;
+
+	switch (type) {
+	case RECORD_HELLO: return !greeted;
+	case RECORD_OPEN: return s->peer != NULL && s->state == STREAM_IDLE;
+	case RECORD_OPENED:
+		return s->peer == NULL && greeted && s->state == STREAM_OPENING;
+	case RECORD_DATA:
+	case RECORD_FIN:
+	case RECORD_PLAIN: return may_carry(s);
+	case RECORD_PING:
+	case RECORD_PONG:
+	case RECORD_LOST:
+	case RECORD_TYPE_COUNT: break;
+	}
+	return false;
+}
+
 static int
 take_record(struct tunnel_stream *s, const struct record *r)
 {
 	if (s->state == STREAM_LEAVING)
 		return 0;
+	if (!is_in_place(s, r->type))
+		return -EPROTO;
 	switch (r->type) {
 	case RECORD_HELLO: return take_hello(s);
 	case RECORD_OPEN: return take_open(s, r);
 	case RECORD_OPENED: return take_opened(s, r);
-	case RECORD_DATA:
-		if (s->state != STREAM_OPEN && s->state != STREAM_OPENING)
-			return -EPROTO;
-		return pump_push(&s->pump, r->payload, r->len);
+	case RECORD_DATA: return pump_push(&s->pump, r->payload, r->len);
 	case RECORD_FIN: return take_fin(s);
 	case RECORD_PLAIN: return take_plain(s);
 	case RECORD_PING:
@@ -544,6 +573,7 @@ tunnel_stream_answer(struct tunnel_stream *s, enum open_status status)
 	if (status != OPEN_OK) {
 		s->tunnel->counters.streams_refused++;
 		s->state = STREAM_LEAVING;
+		mptcp_server_stream_leaves(s);
 		timer_set(&s->timer, LEAVING_LIFE);
 		watch_want(&s->leg.watch, LOOP_READ);
 		return;
