@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CONNECT_LIFE (1 * NS_PER_SEC)
 #define RETRY_SOON   (500 * NS_PER_MS)
@@ -29,6 +30,8 @@ heartbeat_init(struct heartbeat *h, struct mptcp_client *c)
 void
 heartbeat_done(struct heartbeat *h)
 {
+	if (h->client == NULL)
+		return;
 	timer_done(&h->timer);
 	leg_done(&h->leg, false);
 }
@@ -84,6 +87,8 @@ connect_now(struct heartbeat *h)
 	if (fd < 0 || leg_start(&h->leg, c->loop, fd, on_ready, h) < 0) {
 		snprintf(why, sizeof(why), "no route to the server: %s",
 			 fd < 0 ? strerror(-fd) : "no memory");
+		if (fd >= 0)
+			close(fd);
 		fail(h, why);
 		return;
 	}
@@ -172,7 +177,8 @@ read_leg(struct heartbeat *h)
 		return err == -EAGAIN ? 0 : err;
 	while ((err = leg_next(&h->leg, sc, &r)) == 0) {
 		err = take_record(h, &r);
-		if (err < 0)
+		/* What LOST set off may have ended this very leg. */
+		if (err < 0 || h->state == HEARTBEAT_REST)
 			break;
 	}
 	if (err == -EAGAIN)

@@ -46,6 +46,7 @@ struct heartbeat {
 };
 
 int heartbeat_init(struct heartbeat *h, struct mptcp_client *c) MUST_CHECK;
+/* Idempotent on a zeroed struct. */
 void heartbeat_done(struct heartbeat *h);
 /* The uplink or the session changed: begins anew where it must. */
 void heartbeat_refresh(struct heartbeat *h, struct uplink *u, bool anew);

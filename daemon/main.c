@@ -129,15 +129,15 @@ main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	log_to_journal(getenv("JOURNAL_STREAM") != NULL);
+	err = harden();
+	if (err < 0)
+		log_warn("memory is not hidden from others: %s", strerror(-err));
 	c = config_load(o.file, &why);
 	if (c == NULL) {
 		fprintf(stderr, "mpproxyd: %s\n", why.text);
 		return EXIT_FAILURE;
 	}
 	log_set_level(c->log_level);
-	err = harden();
-	if (err < 0)
-		log_warn("memory is not hidden from others: %s", strerror(-err));
 	if (o.check)
 		status = EXIT_SUCCESS;
 	else if (o.restore_pm)

@@ -221,7 +221,6 @@ mptcp_client_session_made(struct mptcp_client *c, const struct handshake_answer 
 
 	s->answer = *answer;
 	memcpy(s->stream_secret, keys->stream_secret, sizeof(s->stream_secret));
-	s->next_number = 0;
 	s->since = loop_now(c->loop);
 	s->up = true;
 	c->tunnel.counters.handshakes++;
@@ -234,11 +233,10 @@ mptcp_client_session_made(struct mptcp_client *c, const struct handshake_answer 
 	if (!was_up || restarted) {
 		log_info("session up: server=%s aead=%s", c->config->server.name,
 			 aead_name((enum aead_alg)answer->aead));
-		refresh_heartbeats(c, true);
-	} else if (!list_empty(&c->idle)) {
-		/* The server forgets a session that nothing uses at once. */
-		stream_end(list_entry(c->idle.next, struct tunnel_stream, pool), false);
 	}
+	/* The server forgets a session that nothing uses at once; and a heartbeat
+	 * under old keys would not tell that it has forgotten this one. */
+	refresh_heartbeats(c, true);
 	mptcp_pool_refill(c);
 }
 
@@ -275,7 +273,9 @@ mptcp_client_uplink_changed(struct mptcp_client *c, struct uplink *u)
 void
 mptcp_client_lost(struct mptcp_client *c, const struct subflow *sf)
 {
-	heartbeat_hurry(&c->heartbeats[sf->uplink - 1]);
+	/* 0: its address is no uplink's any more. */
+	if (sf->uplink != 0)
+		heartbeat_hurry(&c->heartbeats[sf->uplink - 1]);
 }
 
 void
@@ -291,7 +291,7 @@ mptcp_client_peer_lost(struct mptcp_client *c, uint64_t number, uint8_t address_
 
 			if (sf->local_id != address_id || sf->state != SUBFLOW_UP)
 				continue;
-			heartbeat_hurry(&c->heartbeats[sf->uplink - 1]);
+			mptcp_client_lost(c, sf);
 			subflows_peer_lost(c->tunnel.subflows, ls, &sf->local);
 			return;
 		}
@@ -306,7 +306,7 @@ on_tick(void *arg)
 
 	if (c->n_remotes == 0)
 		look_up_endpoints(c);
-	if (c->session.up && age >= SESSION_LIFE && c->session.next_number > 0)
+	if (c->session.up && age >= SESSION_LIFE)
 		mptcp_race_start(c->race);
 	mptcp_pool_tick(c);
 	timer_set(&c->tick, TICK);

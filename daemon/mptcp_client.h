@@ -30,7 +30,7 @@ struct mptcp_session {
 	bool up;
 	struct handshake_answer answer;
 	uint8_t stream_secret[CRYPTO_KEY_LEN];
-	uint64_t next_number;
+	uint64_t next_number; /* runs on in the next session: names one leg */
 	ns_t since;
 };
 

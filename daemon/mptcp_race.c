@@ -233,7 +233,12 @@ round_now(struct mptcp_race *r)
 static void
 on_timer(void *arg)
 {
-	round_now(arg);
+	struct mptcp_race *r = arg;
+
+	if (r->on)
+		round_now(r);
+	else
+		mptcp_race_start(r);
 }
 
 void
