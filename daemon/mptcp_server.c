@@ -121,7 +121,7 @@ tunnel_new_server(struct loop *l, const struct config *c, struct subflows *s,
 	sv->config = c;
 	sv->egress = e;
 	sv->spare.fd = -1;
-	sv->strangers_max = descriptors / 4;
+	sv->strangers_max = descriptors / 4 + 1;
 	list_init(&sv->strangers);
 	list_init(&sv->strangers_gone);
 	for (size_t i = 0; i < SOURCE_BUCKETS; i++)

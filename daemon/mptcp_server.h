@@ -11,6 +11,7 @@
  *
  * Bounds:  HALF_OPEN_PER_SOURCE strangers an address, a quarter of the
  *          descriptors in all, HALF_OPEN_LIFE each; the oldest goes first.
+ *          Handshakes are limited per source when there are many (ratelimit).
  *          IDLE_LEGS_MAX legs without a stream and BEATS_MAX heartbeats a peer;
  *          LEAVING_MAX streams a peer that wait for their refusal to arrive,
  *          then those over a limit are reset without an answer.
@@ -20,6 +21,7 @@
 #define DAEMON_MPTCP_SERVER_H
 
 #include "common/errmsg.h"
+#include "daemon/core/ratelimit.h"
 #include "daemon/egress.h"
 #include "daemon/io/tcp.h"
 #include "daemon/mptcp_peers.h"
@@ -54,6 +56,7 @@ struct mptcp_server {
 	struct list strangers_gone;
 	struct deferred bury;
 	unsigned n_strangers, strangers_max;
+	struct ratelimit ratelimit;
 	unsigned n_streams; /* of all peers */
 	struct timer tick;
 };

@@ -1,5 +1,7 @@
 #include "daemon/strangers.h"
 
+#include "common/bytes.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,7 +16,7 @@ struct stranger {
 	struct list node;   /* of all, oldest first */
 	struct list bucket; /* of those whose source has the same hash */
 	struct mptcp_server *server;
-	struct addr source; /* port 0; IPv6: its /64 */
+	struct addr source; /* ratelimit_source() */
 	struct leg leg;
 	ns_t since;
 	bool ignored; /* answered, or wrong: read and dropped */
@@ -60,16 +62,18 @@ static void
 take_initiation(struct stranger *st)
 {
 	struct mptcp_server *sv = st->server;
+	ns_t now = loop_now(sv->loop);
 	uint8_t answer[HANDSHAKE_LEN];
 	int err;
 
 	if (st->have < HANDSHAKE_LEN)
 		return;
-	if (st->have > HANDSHAKE_LEN || !peers_mac1_ok(&sv->peers, st->buf)) {
+	if (st->have > HANDSHAKE_LEN || !peers_mac1_ok(&sv->peers, st->buf) ||
+	    !ratelimit_pass(&sv->ratelimit, &st->source, now)) {
 		ignore(st);
 		return;
 	}
-	err = peers_answer(&sv->peers, st->buf, loop_now(sv->loop), answer);
+	err = peers_answer(&sv->peers, st->buf, now, answer);
 	if (err < 0 && err != -EPROTONOSUPPORT) {
 		ignore(st);
 		return;
@@ -110,6 +114,15 @@ hand_over(struct stranger *st, struct server_session *ss, uint64_t number,
 	return 0;
 }
 
+/* As its header has it, or the most it may be: then it is refused. */
+static size_t
+first_record_len(const struct stranger *st)
+{
+	const size_t most = RECORD_OVERHEAD + RECORD_FIRST_MAX;
+
+	return min_size(2u + get_be16(st->buf + LEG_HEADER_LEN), most);
+}
+
 static int
 take_header(struct stranger *st)
 {
@@ -120,7 +133,10 @@ take_header(struct stranger *st)
 	size_t used;
 	int err;
 
-	if (st->have < LEG_HEADER_LEN + RECORD_OVERHEAD)
+	/* Keys cost more than bytes: they are made once, for the whole record. */
+	if (st->have < LEG_HEADER_LEN + RECORD_HEADER_LEN)
+		return 0;
+	if (st->have < LEG_HEADER_LEN + first_record_len(st))
 		return 0;
 	err = leg_header_read(st->buf, &header);
 	if (err < 0)
@@ -141,7 +157,7 @@ take_header(struct stranger *st)
 		record_key_done(&st->leg.open);
 		record_key_done(&st->leg.seal);
 	}
-	return err == -EAGAIN ? 0 : err;
+	return err;
 }
 
 static void
@@ -230,11 +246,7 @@ strangers_take(struct mptcp_server *sv, int fd, const struct addr *remote)
 	}
 	st->server = sv;
 	st->since = loop_now(sv->loop);
-	st->source = *remote;
-	st->source.port = 0;
-	addr_unmap(&st->source);
-	if (st->source.family == AF_INET6)
-		memset(st->source.ip + 8, 0, 8);
+	st->source = ratelimit_source(remote);
 	leg_init(&st->leg);
 	if (leg_start(&st->leg, sv->loop, fd, on_ready, st) < 0) {
 		close(fd);
