@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#define VERSION_SILENCE (60 * NS_PER_SEC)
+
 static int
 seed_prng(struct peers *ps)
 {
@@ -204,11 +206,25 @@ respond(struct peers *ps, struct handshake *h, struct peer *p,
 	err = handshake_respond(h, &ps->prng, p->psk, &a, s->answer, &keys);
 	if (err < 0)
 		return err;
+	if (a.aead == 0)
+		return -EPROTONOSUPPORT;
 	s->alg = (enum aead_alg)a.aead;
 	s->made_at = now;
 	memcpy(s->stream_secret, keys.stream_secret, sizeof(s->stream_secret));
 	crypto_wipe(&keys, sizeof(keys));
-	return a.aead == 0 ? -EPROTONOSUPPORT : 0;
+	return 0;
+}
+
+/* Not for each: an old initiation may be replayed by anybody. */
+static void
+tell_version(struct peer *p, uint8_t version, ns_t now)
+{
+	if (p->version_told_at != 0 && now - p->version_told_at < VERSION_SILENCE)
+		return;
+	p->version_told_at = now;
+	log_warn("peer refused: name=%s reason=\"it speaks protocol version %u, this "
+		 "server %u\"",
+		 p->config->name, version, HANDSHAKE_VERSION);
 }
 
 static int
@@ -239,10 +255,7 @@ answer_new(struct peers *ps, const uint8_t msg[HANDSHAKE_LEN],
 	if (err < 0)
 		session_end(ps, s);
 	if (err == -EPROTONOSUPPORT)
-		log_warn(
-			"peer refused: name=%s reason=\"it speaks protocol version %u, "
-			"this server %u\"",
-			p->config->name, offer.version, HANDSHAKE_VERSION);
+		tell_version(p, offer.version, now);
 	return err;
 }
 
@@ -281,6 +294,20 @@ demote_others(struct peers *ps, const struct server_session *current)
 	}
 }
 
+/* A record that was long on its way: a later session is in use already. */
+static bool
+is_overtaken(const struct server_session *s)
+{
+	const struct list *head = &s->peer->sessions;
+
+	for (const struct list *it = s->node.next; it != head; it = it->next) {
+		if (list_entry(it, struct server_session, node)->state ==
+		    SESSION_CURRENT)
+			return true;
+	}
+	return false;
+}
+
 bool
 peers_confirm(struct peers *ps, struct server_session *s, const uint8_t boot_id[8])
 {
@@ -290,9 +317,13 @@ peers_confirm(struct peers *ps, struct server_session *s, const uint8_t boot_id[
 	if (s->state != SESSION_PENDING)
 		return false;
 	ps->n_pending--;
-	s->state = SESSION_CURRENT;
 	memcpy(p->refused[p->n_refused++ % HANDSHAKES_REFUSED], s->hash,
 	       sizeof(s->hash));
+	if (is_overtaken(s)) {
+		s->state = SESSION_PREVIOUS;
+		return false;
+	}
+	s->state = SESSION_CURRENT;
 	demote_others(ps, s);
 	memcpy(p->boot_id, boot_id, 8);
 	p->seen = true;

@@ -10,6 +10,9 @@
  *	initiation -> PENDING --a record opens--> CURRENT --the next--> PREVIOUS
  *	                 '-- SESSION_PENDING_LIFE --> gone <---------------'
  *
+ *          A session whose first record comes after that of a later one is
+ *          PREVIOUS at once, and its boot id says nothing.
+ *
  * Bounds:  SESSIONS_PENDING_MAX a peer, SESSIONS_PENDING_ALL in all; the
  *          oldest goes first. HANDSHAKES_REFUSED hashes a peer.
  * Owner:   mptcp_server; sessions belong to their peer.
@@ -45,7 +48,8 @@ struct peer {
 	struct list sessions;
 	struct list beats; /* heartbeat legs, the one heard last first */
 	uint8_t boot_id[8];
-	bool seen; /* boot_id is set */
+	bool seen;            /* boot_id is set */
+	ns_t version_told_at; /* 0: never */
 	uint8_t refused[HANDSHAKES_REFUSED][CRYPTO_HASH_LEN];
 	unsigned n_refused; /* counted without end */
 	unsigned n_streams, n_idle, n_beats;
