@@ -38,6 +38,13 @@ heard(struct beat *b)
 	list_prepend(&b->peer->beats, &b->node);
 }
 
+/* Who does not read its answers is not asked for more questions. */
+static void
+settle(struct beat *b)
+{
+	watch_want(&b->leg.watch, leg_is_flushed(&b->leg) ? LOOP_READ : LOOP_WRITE);
+}
+
 static int
 take_records(struct beat *b, struct scratch *sc)
 {
@@ -74,8 +81,22 @@ on_ready(void *arg, int what)
 		beat_end(b);
 		return;
 	}
-	/* Who does not read its answers is not asked for more questions. */
-	watch_want(&b->leg.watch, leg_is_flushed(&b->leg) ? LOOP_READ : LOOP_WRITE);
+	settle(b);
+}
+
+/* HELLO, and answers to what came with the client's. */
+static int
+greet(struct beat *b)
+{
+	struct scratch *sc = &b->server->tunnel.shared.scratch;
+	int err = leg_send(&b->leg, RECORD_HELLO, NULL, 0);
+
+	if (err < 0 || b->leg.in_len == 0)
+		return err;
+	leg_unkeep(&b->leg, sc);
+	err = take_records(b, sc);
+	sc->in_off = sc->in_len;
+	return err;
 }
 
 void
@@ -96,20 +117,11 @@ beats_take(struct mptcp_server *sv, struct peer *p, struct leg *leg)
 	list_append(&p->beats, &b->node);
 	p->n_beats++;
 	heard(b);
-	if (leg_start(&b->leg, sv->loop, b->leg.fd, on_ready, b) < 0 ||
-	    leg_send(&b->leg, RECORD_HELLO, NULL, 0) < 0) {
+	if (leg_start(&b->leg, sv->loop, b->leg.fd, on_ready, b) < 0 || greet(b) < 0) {
 		beat_end(b);
 		return;
 	}
-	watch_want(&b->leg.watch, LOOP_READ);
-	if (b->leg.in_len > 0) {
-		struct scratch *sc = &sv->tunnel.shared.scratch;
-
-		leg_unkeep(&b->leg, sc);
-		if (take_records(b, sc) < 0)
-			beat_end(b);
-		sc->in_off = sc->in_len;
-	}
+	settle(b);
 }
 
 void
@@ -140,8 +152,13 @@ beats_tell_lost(struct peer *p, uint64_t number, uint8_t address_id)
 	if (list_empty(&p->beats))
 		return;
 	b = list_entry(p->beats.next, struct beat, node);
+	/* Who does not read is not told: what waits must not grow. */
+	if (!leg_is_flushed(&b->leg))
+		return;
 	put_be64(lost, number);
 	lost[8] = address_id;
 	if (leg_send(&b->leg, RECORD_LOST, lost, sizeof(lost)) < 0)
 		beat_end(b);
+	else
+		settle(b);
 }

@@ -49,6 +49,7 @@ connect_failed(struct mptcp_client *c, struct tunnel_stream *s)
 	s->state = STREAM_CONNECTING;
 	list_remove(&s->pool);
 	list_append(&c->waiting, &s->pool);
+	timer_set(&s->timer, CONNECT_LEAST);
 }
 
 static int
@@ -250,6 +251,18 @@ refill_uplink(struct mptcp_client *c, const struct uplink *u, unsigned want)
 	}
 }
 
+/* Each stream once: who gets none waits at the end of the same list again. */
+static void
+give_legs(struct mptcp_client *c)
+{
+	struct list now;
+
+	list_init(&now);
+	list_splice(&now, &c->waiting);
+	while (!list_empty(&now))
+		give_leg(c, list_entry(now.next, struct tunnel_stream, pool));
+}
+
 void
 mptcp_pool_refill(struct mptcp_client *c)
 {
@@ -257,8 +270,7 @@ mptcp_pool_refill(struct mptcp_client *c)
 
 	if (!c->session.up || best == NULL)
 		return;
-	list_for_each_safe (it, &c->waiting)
-		give_leg(c, list_entry(it, struct tunnel_stream, pool));
+	give_legs(c);
 	for (size_t i = 0; i < uplinks_count(c->uplinks); i++) {
 		const struct uplink *u = uplinks_at(c->uplinks, i);
 
@@ -288,6 +300,18 @@ mptcp_pool_tick(struct mptcp_client *c)
 	mptcp_pool_refill(c);
 }
 
+/* What still connects over `u` goes to another uplink, as after its patience. */
+static void
+hurry_connecting(struct mptcp_client *c, const struct uplink *u)
+{
+	list_for_each (it, &c->tunnel.streams) {
+		struct tunnel_stream *s = list_entry(it, struct tunnel_stream, node);
+
+		if (s->state == STREAM_CONNECTING && s->uplink == u && s->leg.fd >= 0)
+			timer_set(&s->timer, 0);
+	}
+}
+
 void
 mptcp_pool_uplink_gone(struct mptcp_client *c, const struct uplink *u)
 {
@@ -303,4 +327,5 @@ mptcp_pool_uplink_gone(struct mptcp_client *c, const struct uplink *u)
 		if (!other)
 			stream_end(s, true);
 	}
+	hurry_connecting(c, u);
 }

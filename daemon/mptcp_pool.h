@@ -19,7 +19,7 @@ enum { POOL_MIN = 4, POOL_MAX = 64, POOL_BURST = 32 };
 void mptcp_pool_refill(struct mptcp_client *c);
 /* Once a second: adapts, retries, and lets surplus legs go. */
 void mptcp_pool_tick(struct mptcp_client *c);
-/* Ready legs that have no other uplink than `u` are closed. */
+/* Ready legs that have no other uplink than `u` are closed, connects given up. */
 void mptcp_pool_uplink_gone(struct mptcp_client *c, const struct uplink *u);
 
 #endif
