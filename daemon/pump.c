@@ -92,6 +92,8 @@ pump_attach(struct pump *p, struct loop *loop, int fd, void (*on_ready)(void *, 
 
 	if (err < 0)
 		return err;
+	/* Should the daemon be killed, the stream must not seem to have ended. */
+	tcp_set_reset_on_close(fd, true);
 	p->fd = fd;
 	return 0;
 }
@@ -101,10 +103,8 @@ pump_done(struct pump *p, bool reset)
 {
 	watch_done(&p->watch);
 	if (p->fd >= 0) {
-		if (reset)
-			tcp_reset(p->fd);
-		else
-			close(p->fd);
+		tcp_set_reset_on_close(p->fd, reset);
+		close(p->fd);
 	}
 	free(p->late);
 	pipe_close(&p->up_pipe);

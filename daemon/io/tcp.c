@@ -204,11 +204,17 @@ tcp_spare_done(struct tcp_spare *s)
 }
 
 void
-tcp_reset(int fd)
+tcp_set_reset_on_close(int fd, bool on)
 {
-	const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+	const struct linger at_once = {.l_onoff = on, .l_linger = 0};
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
+void
+tcp_reset(int fd)
+{
+	tcp_set_reset_on_close(fd, true);
 	close(fd);
 }
 

@@ -42,6 +42,8 @@ void tcp_spare_done(struct tcp_spare *s);
 
 /* close() that answers with RST instead of FIN. */
 void tcp_reset(int fd);
+/* The same for whoever closes it, be it the kernel after this process was killed. */
+void tcp_set_reset_on_close(int fd, bool on);
 
 int tcp_local(int fd, struct addr *ret_addr) MUST_CHECK;
 int tcp_remote(int fd, struct addr *ret_addr) MUST_CHECK;
