@@ -79,7 +79,8 @@ def sends(sock):
     sock.settimeout(0.1)
     while sent < want:
         try:
-            sent += sock.send(BLOCK[: want - sent])
+            at = sent % 256
+            sent += sock.send(BLOCK[at : at + want - sent])
         except TimeoutError:
             pass
         if time.monotonic() - said > 0.1:
