@@ -241,6 +241,12 @@ def hold(n):
     print("over", *(f"{k}={v}" for k, v in ends.items()), flush=True)
 
 
+def echoes(n):
+    """n streams one after the other, each with a question and its answer."""
+    for _ in range(int(n)):
+        echo()
+
+
 def echo():
     sock = connect(7006)
     sock.sendall(b"still here")
@@ -276,6 +282,7 @@ SCENARIOS = {
         download,
         upload,
         hold,
+        echoes,
         echo,
         talk,
     )
