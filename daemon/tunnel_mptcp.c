@@ -12,8 +12,9 @@
 #include <unistd.h>
 
 /* The server's own deadline comes first, and its answer needs a way back. */
-#define OPENING_LIFE (CONNECT_DEADLINE + 5 * NS_PER_SEC)
-#define LEAVING_LIFE (2 * NS_PER_SEC)
+#define OPENING_LIFE     (CONNECT_DEADLINE + 5 * NS_PER_SEC)
+#define LEAVING_LIFE     (2 * NS_PER_SEC)
+#define HALF_CLOSED_LOOK (1 * NS_PER_SEC)
 
 enum {
 	OPEN_FLAG_MAY_BE_PLAIN = 1,
@@ -171,10 +172,8 @@ settle(struct tunnel_stream *s)
 	pump_want(&s->pump, reads);
 	if (s->state == STREAM_OPEN &&
 	    (s->pump.up == PUMP_ENDED || s->pump.down == PUMP_ENDED) &&
-	    !timer_is_set(&s->timer)) {
-		s->bytes_seen = s->pump.bytes_up + s->pump.bytes_down;
-		timer_set(&s->timer, HALF_CLOSED_LIFE);
-	}
+	    !timer_is_set(&s->timer))
+		timer_set(&s->timer, HALF_CLOSED_LOOK);
 }
 
 static void
@@ -192,12 +191,15 @@ on_timer(void *arg)
 	case STREAM_OPEN:
 	case STREAM_CLOSED: break;
 	}
-	if (bytes == s->bytes_seen) {
-		stream_end(s, true);
-		return;
-	}
+	/* Half closed: who is not read from any more can still reset. */
+	if (bytes != s->bytes_seen)
+		s->quiet_looks = 0;
 	s->bytes_seen = bytes;
-	timer_set(&s->timer, HALF_CLOSED_LIFE);
+	if (++s->quiet_looks >= HALF_CLOSED_LIFE / HALF_CLOSED_LOOK ||
+	    tcp_is_reset(s->pump.fd) || tcp_is_reset(s->leg.fd))
+		stream_end(s, true);
+	else
+		timer_set(&s->timer, HALF_CLOSED_LOOK);
 }
 
 static void

@@ -52,8 +52,9 @@ struct tunnel_stream {
 	struct egress_request *connecting;  /* server */
 	struct config_host dest;
 	uint64_t id;
-	uint64_t number;     /* of the leg, in its session */
-	uint64_t bytes_seen; /* at the last look of the half-close timer */
+	uint64_t number;      /* of the leg, in its session */
+	uint64_t bytes_seen;  /* at the last look of the half-close timer */
+	unsigned quiet_looks; /* since then */
 	ns_t created_at;
 	bool may_be_plain;
 	bool watched; /* subflows_add() was done */

@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -216,6 +217,14 @@ tcp_reset(int fd)
 {
 	tcp_set_reset_on_close(fd, true);
 	close(fd);
+}
+
+bool
+tcp_is_reset(int fd)
+{
+	struct pollfd p = {.fd = fd};
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR) != 0;
 }
 
 int

@@ -45,6 +45,9 @@ void tcp_reset(int fd);
 /* The same for whoever closes it, be it the kernel after this process was killed. */
 void tcp_set_reset_on_close(int fd, bool on);
 
+/* Whether the peer has, without reading; false for no descriptor (-1). */
+bool tcp_is_reset(int fd);
+
 int tcp_local(int fd, struct addr *ret_addr) MUST_CHECK;
 int tcp_remote(int fd, struct addr *ret_addr) MUST_CHECK;
 void tcp_set_nodelay(int fd, bool on);

@@ -301,6 +301,12 @@ both_are_told_of_a_reset(struct fixture *f)
 }
 
 static bool
+both_are_closed(struct fixture *f)
+{
+	return f->c.closed && f->s.closed;
+}
+
+static bool
 up_has_ended(struct fixture *f)
 {
 	move_both(f);
@@ -511,6 +517,47 @@ plain_the_destination_resets(void **state)
 	a_user_resets(*state, true, false);
 }
 
+/* It is not read from any more, and yet the other end must hear of it. */
+static void
+half_closed_and_reset(struct fixture *f, bool tls, bool client)
+{
+	struct side *who = client ? &f->c : &f->s;
+	struct flow *told = client ? &f->up : &f->down;
+	struct flow *gone = client ? &f->down : &f->up;
+
+	told->total = 1000;
+	gone->holds_sender = true;
+	start(f, tls);
+	assert_true(run_until(f, client ? up_has_ended : down_has_ended));
+	tcp_reset(who->user);
+	who->user = -1;
+	gone->holds_reader = true;
+	told->holds_reader = true;
+	assert_true(run_until(f, both_are_closed));
+	assert_true(send(told->to, "x", 1, MSG_NOSIGNAL) < 0);
+	assert_true(errno == ECONNRESET || errno == EPIPE);
+	assert_int_equal(f->client.tunnel.counters.streams_reset, 1);
+	assert_int_equal(f->server.tunnel.counters.streams_reset, 1);
+}
+
+static void
+sealed_half_closed_the_application_resets(void **state)
+{
+	half_closed_and_reset(*state, false, true);
+}
+
+static void
+sealed_half_closed_the_destination_resets(void **state)
+{
+	half_closed_and_reset(*state, false, false);
+}
+
+static void
+plain_half_closed_the_application_resets(void **state)
+{
+	half_closed_and_reset(*state, true, true);
+}
+
 /* Somebody on the way cuts the leg as if it had ended. */
 static void
 an_end_without_fin_is_a_reset(void **state)
@@ -638,6 +685,9 @@ main(void)
 		WITH_PUMPS(sealed_the_destination_resets),
 		WITH_PUMPS(plain_the_application_resets),
 		WITH_PUMPS(plain_the_destination_resets),
+		WITH_PUMPS(sealed_half_closed_the_application_resets),
+		WITH_PUMPS(sealed_half_closed_the_destination_resets),
+		WITH_PUMPS(plain_half_closed_the_application_resets),
 		WITH_PUMPS(an_end_without_fin_is_a_reset),
 		WITH_PUMPS(only_tls_turns_plain),
 		WITH_PUMPS(tls_turns_plain_both_ways),
