@@ -63,7 +63,7 @@ test_whole()
 	check "the cut is shown, and the uplink's return" says '^-- fibre works again, [0-9]+ ms later$'
 	check "the daemon notices the cut" says '^ *fibre +fibre +dead '
 	check "plain lines without a terminal" eval '! grep -q "$(printf "\033")" "$out"'
-	check "nothing is left" nothing_is_left
+	check "nothing is left" wait_until 3 nothing_is_left
 	[ $status = 0 ] || sed 's/^/# /' "$out"
 	demo=
 }
@@ -78,7 +78,7 @@ test_interrupted()
 	check "interrupted: says so" says 'interrupted'
 	check "interrupted: nothing else on the way out" \
 		[ "$(sed '1,/^-- fibre is cut/d' "$out" | grep -cv '^ .* Mbit/s')" = 1 ]
-	check "interrupted: nothing is left" nothing_is_left
+	check "interrupted: nothing is left" wait_until 3 nothing_is_left
 	demo=
 }
 
