@@ -15,6 +15,8 @@
 #define TICK            (1 * NS_PER_SEC)
 #define LOOKUP_DEADLINE (5 * NS_PER_SEC)
 
+enum { LOOKUP_EVERY = 30 }; /* ticks without a session */
+
 static void on_tick(void *arg);
 
 static int
@@ -38,6 +40,29 @@ load_keys(struct mptcp_client *c, struct errmsg *why)
 	return err < 0 ? errmsg_set(why, err, "libcrypto: no memory") : 0;
 }
 
+void
+mptcp_client_next_remote(struct mptcp_client *c)
+{
+	struct addr first = c->remotes[0];
+
+	if (c->n_remotes < 2)
+		return;
+	memmove(c->remotes, c->remotes + 1, (c->n_remotes - 1) * sizeof(first));
+	c->remotes[c->n_remotes - 1] = first;
+}
+
+void
+mptcp_client_prefer_remote(struct mptcp_client *c, const struct addr *remote)
+{
+	for (size_t i = 0; i < c->n_remotes; i++) {
+		if (!addr_equal(&c->remotes[i], remote))
+			continue;
+		memmove(c->remotes + 1, c->remotes, i * sizeof(*remote));
+		c->remotes[0] = *remote;
+		return;
+	}
+}
+
 static void
 add_remote(struct mptcp_client *c, const struct addr *ip, uint16_t port)
 {
@@ -48,8 +73,12 @@ add_remote(struct mptcp_client *c, const struct addr *ip, uint16_t port)
 		if (addr_equal(&c->remotes[i], &a))
 			return;
 	}
-	if (c->n_remotes < ARRAY_LEN(c->remotes))
-		c->remotes[c->n_remotes++] = a;
+	/* The first, which was tried longest, makes room. */
+	if (c->n_remotes == ARRAY_LEN(c->remotes)) {
+		mptcp_client_next_remote(c);
+		c->n_remotes--;
+	}
+	c->remotes[c->n_remotes++] = a;
 }
 
 static void
@@ -60,16 +89,19 @@ on_looked_up(void *arg, int err, const struct addr *addrs, size_t n)
 
 	l->lookup = NULL;
 	if (err < 0) {
-		log_warn("server name not found: name=%s error=\"%s\"", l->host->host,
-			 strerror(-err));
+		if (!l->failed)
+			log_warn("server name not found: name=%s error=\"%s\"",
+				 l->host->host, strerror(-err));
+		l->failed = true;
 		return;
 	}
+	l->failed = false;
 	for (size_t i = 0; i < n; i++)
 		add_remote(c, &addrs[i], l->host->port);
 	mptcp_race_hurry(c->race);
 }
 
-/* Names are asked for until there is an address to try. */
+/* Names are asked for until there is an address, and again while none answers. */
 static void
 look_up_endpoints(struct mptcp_client *c)
 {
@@ -304,7 +336,9 @@ on_tick(void *arg)
 	struct mptcp_client *c = arg;
 	ns_t age = loop_now(c->loop) - c->session.since;
 
-	if (c->n_remotes == 0)
+	if (c->session.up)
+		c->lost_ticks = 0;
+	else if (c->n_remotes == 0 || ++c->lost_ticks % LOOKUP_EVERY == 0)
 		look_up_endpoints(c);
 	if (c->session.up && age >= SESSION_LIFE)
 		mptcp_race_start(c->race);

@@ -38,6 +38,7 @@ struct endpoint_lookup {
 	struct mptcp_client *client;
 	const struct config_host *host;
 	struct lookup *lookup; /* NULL: not under way */
+	bool failed;           /* and was told about */
 };
 
 struct mptcp_client {
@@ -49,7 +50,8 @@ struct mptcp_client {
 	struct prng prng;
 	uint8_t private_key[CRYPTO_KEY_LEN], psk[CRYPTO_KEY_LEN];
 	uint8_t boot_id[8];
-	struct addr remotes[RESOLVER_ADDRS_MAX]; /* of the server, with port */
+	/* Of the server, with port; the first of its family is the one in use. */
+	struct addr remotes[RESOLVER_ADDRS_MAX];
 	size_t n_remotes;
 	struct endpoint_lookup lookups[CONFIG_ENDPOINTS_MAX];
 	struct mptcp_session session;
@@ -58,6 +60,7 @@ struct mptcp_client {
 	struct list idle;             /* streams of the pool, ready */
 	struct list waiting;          /* streams with a user, without a leg */
 	struct timer tick;
+	unsigned lost_ticks;             /* in a row, without a session */
 	unsigned n_open;                 /* streams with a user */
 	unsigned ready[UPLINKS_MAX];     /* legs without a user, by uplink id - 1 */
 	unsigned taken, started, target; /* legs, in this second; to keep ready */
@@ -87,6 +90,9 @@ mptcp_client_peer_lost(struct mptcp_client *c, uint64_t number, uint8_t address_
 /* Where `u` reaches the server; NULL: it has no address of that family. */
 const struct addr *
 mptcp_client_remote(const struct mptcp_client *c, const struct uplink *u);
+/* The first did not answer: the next one's turn. */
+void mptcp_client_next_remote(struct mptcp_client *c);
+void mptcp_client_prefer_remote(struct mptcp_client *c, const struct addr *remote);
 /* The next stream number and its header. */
 struct leg_header mptcp_client_next_header(struct mptcp_client *c);
 /* Any stream is open: heartbeats come more often. */

@@ -16,6 +16,7 @@
 struct attempt {
 	struct mptcp_race *race;
 	struct watch watch;
+	struct addr remote;
 	int fd; /* -1: not under way */
 	bool sent;
 	size_t have;
@@ -129,6 +130,7 @@ win(struct attempt *a)
 		return;
 	stop(r);
 	r->complained = false;
+	mptcp_client_prefer_remote(c, &a->remote);
 	mptcp_client_session_made(c, &answer, &keys);
 	crypto_wipe(&keys, sizeof(keys));
 }
@@ -191,6 +193,7 @@ try_uplink(struct mptcp_race *r, const struct uplink *u)
 		return;
 	}
 	a->fd = fd;
+	a->remote = *remote;
 	watch_want(&a->watch, LOOP_WRITE);
 }
 
@@ -219,10 +222,13 @@ static void
 round_now(struct mptcp_race *r)
 {
 	struct mptcp_client *c = r->client;
+	bool stale = loop_now(c->loop) - r->initiation_at >= INITIATION_LIFE;
 
-	if (loop_now(c->loop) - r->initiation_at >= INITIATION_LIFE &&
-	    new_initiation(r) < 0)
+	if (stale && new_initiation(r) < 0)
 		log_error("handshake: no memory");
+	/* What is under way goes on to where it went, and so does a session. */
+	if (!c->session.up && (stale || (!r->reached && r->round_ns > ROUND_FIRST)))
+		mptcp_client_next_remote(c);
 	for (size_t i = 0; i < uplinks_count(c->uplinks); i++)
 		try_uplink(r, uplinks_at(c->uplinks, i));
 	complain(r);

@@ -4,7 +4,9 @@
  * Model:   one initiation goes out over one connection per uplink; the first
  *          answer that opens wins, the others are closed. An uplink that
  *          failed is tried again after 0.25, 0.5, 1, 2, 2 ... s; every 8 s
- *          there is a new initiation. So no uplink is the master.
+ *          there is a new initiation. So no uplink is the master. Where the
+ *          server has several addresses, one that does not answer gives way
+ *          to the next; the one that answered is used from then on.
  * Owner:   mptcp_client.
  */
 #ifndef DAEMON_MPTCP_RACE_H

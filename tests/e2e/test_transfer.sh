@@ -158,6 +158,15 @@ test_ipv6_endpoint()
 		"$(printf '%s\n' "${SHARE[@]}" | sort -n | head -n 1)" 5 100
 }
 
+# Nobody listens on the first one's port.
+test_second_endpoint()
+{
+	sed -i "s/^endpoint = .*/endpoint = $LAB_SERVER4:9, $LAB_SERVER4:4433/" \
+		"$LAB_DIR/client.conf"
+	check "the client finds the second of two endpoints" pair_restart_client
+	check "a download from there" fetches "$MIDDLE_SUM" http://127.0.0.1:8000/middle
+}
+
 lab_start
 lab_uplink fibre 50mbit 10ms
 lab_uplink dsl 20mbit 20ms
@@ -176,5 +185,6 @@ test_listeners
 test_keep_alive
 test_parallel
 test_ipv6_endpoint
+test_second_endpoint
 check "both daemons end cleanly" pair_stop
 finish
