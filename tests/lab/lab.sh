@@ -13,6 +13,8 @@
 #   lab_start                         namespaces, emulator, traps
 #   lab_uplink NAME RATE DELAY [K=V]  RATE and DELAY of each direction; K=V are
 #                                     linkem's, up:K=V and down:K=V of one lane
+#   lab_veth NAME                     an uplink without emulator: no limits, no
+#                                     counters
 #   lab_in NS CMD...                  NS is client, server or origin
 #   lab_spawn NS CMD...               in the background; LAB_PID; output in
 #                                     $LAB_DIR/CMD.log, or LAB_LOG if it is set
@@ -227,6 +229,16 @@ lab_uplink()
 		"rate=$rate" "delay=$delay" "$@" || lab_die "uplink $name"
 	LAB_UPLINKS+=("$name")
 	lab_address "$name" || lab_die "addresses of $name"
+}
+
+lab_veth()
+{
+	ip -n "$(lab_ns client)" link add "$1" type veth peer name "$1" \
+		netns "$(lab_ns server)" || lab_die "uplink $1"
+	ip -n "$(lab_ns client)" link set "$1" up
+	ip -n "$(lab_ns server)" link set "$1" up
+	LAB_UPLINKS+=("$1")
+	lab_address "$1" || lab_die "addresses of $1"
 }
 
 lab_up()

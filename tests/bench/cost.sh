@@ -1,0 +1,78 @@
+# shellcheck shell=bash
+# cost.sh - what the items about processor time share.
+#
+#   cost_start                      the lab, unshaped, and nginx with its files
+#   cost_compare THEIRS URL OUR-URL measures both in turn; RELAYS: pids of theirs
+#
+# curl downloads $COST_GB files of 1 GB over one connection. Counted is what the
+# relays used, from their schedstat: that includes softirq work done on their time,
+# which may be another's, and leaves out what ksoftirqd did (recorded beside it).
+
+# shellcheck source=tests/bench/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+COST_GB=${COST_GB:-3}
+RELAYS=
+
+listens()
+{
+	lab_in "$1" ss -Hltn "sport = :$2" | grep -q .
+}
+
+cost_start()
+{
+	lab_start
+	lab_veth wire
+	COST_SUM=$(origin_file sample 50000000)
+	truncate -s 1000000000 "$LAB_DIR/www/zeros"
+	chmod 644 "$LAB_DIR/www/zeros"
+	origin_nginx
+}
+
+fetch()
+{
+	lab_in client timeout 120 curl -sSk --fail "$@"
+}
+
+right_sum()
+{
+	[ "$(fetch "$1/sample" | sha256sum | cut -d' ' -f1)" = "$COST_SUM" ]
+}
+
+# transfer WHO RUN URL PID...
+transfer()
+{
+	local who=$1 run=$2 url=$3 before soft got took
+	shift 3
+	if ! right_sum "$url"; then
+		record "who=$who run=$run error=wrong_sum"
+		return
+	fi
+	before=$(cpu_ns "$@")
+	soft=$(softirqs_ns)
+	read -r got took < <(fetch "$url/zeros?[1-$COST_GB]" -o /dev/null \
+		-w '%{size_download} %{time_total}\n' |
+		awk '{ got += $1; took += $2 } END { printf "%d %f\n", got, took }')
+	if [ "$got" != $((COST_GB * 1000000000)) ]; then
+		record "who=$who run=$run error=got_$got"
+		return
+	fi
+	record "who=$who run=$run gb=$COST_GB" "$(awk -v c="$(($(cpu_ns "$@") - before))" \
+		-v s="$(($(softirqs_ns) - soft))" -v n="$got" -v t="$took" 'BEGIN {
+			printf "s_per_gb=%.3f softirqd=%.3f mbit=%.0f\n", c / n, s / n, n * 8e-6 / t
+		}')"
+}
+
+cost_compare()
+{
+	local theirs=$1 their_url=$2 our_url=$3 run cc
+	for ((run = 1; run <= BENCH_RUNS; run++)); do
+		# shellcheck disable=SC2086 # one word a pid
+		transfer "$theirs" "$run" "$their_url" $RELAYS
+		for cc in cubic bbr; do
+			pair_again "congestion = $cc"
+			transfer "ours-$cc" "$run" "$our_url" "$PAIR_CLIENT" "$PAIR_SERVER"
+			pair_stop
+		done
+	done
+}

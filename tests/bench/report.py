@@ -1,0 +1,237 @@
+#!/usr/bin/python3
+"""report - holds what was measured against what must be reached.
+
+    report.py DIR [FILE]
+
+Reads DIR/ITEM.data, lines of KEY=VALUE words; prints a line a gate; writes FILE,
+a page of Markdown. Exit status: 1 if a gate does not hold or was not measured.
+"""
+
+import os
+import statistics
+import sys
+
+RUNS = 3
+
+
+class Item:
+    """The measurements of one item, without those that failed."""
+
+    def __init__(self, path):
+        self.rows, self.errors, self.about = [], [], {}
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as data:
+                for line in data:
+                    self.take(dict(w.split("=", 1) for w in line.split()))
+
+    def take(self, row):
+        if "who" not in row:
+            self.about = row
+        elif "error" in row:
+            self.errors.append(row)
+        else:
+            self.rows.append(row)
+
+    def of(self, **want):
+        return [r for r in self.rows if all(r.get(k) == v for k, v in want.items())]
+
+    def values(self, key, **want):
+        return [float(r[key]) for r in self.of(**want)]
+
+    def median(self, key, **want):
+        """Of all runs; NaN, which passes no gate, when one of them is missing."""
+        values = self.values(key, **want)
+        return statistics.median(values) if len(values) >= RUNS else float("nan")
+
+    def worst(self, key, **want):
+        values = self.values(key, **want)
+        return max(values) if len(values) >= RUNS else float("nan")
+
+
+class Gate:
+    def __init__(self, what, measured, limit, unit, least=False):
+        self.what, self.measured, self.limit = what, measured, limit
+        self.unit, self.least = unit, least
+
+    def holds(self):
+        if self.least:
+            return self.measured >= self.limit
+        return self.measured <= self.limit
+
+    def words(self):
+        sign = "at least" if self.least else "at most"
+        return (self.what, f"{sign} {self.limit:g}{self.unit}",
+                f"{self.measured:.4g}{self.unit}", "pass" if self.holds() else "FAIL")
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |",
+             "|" + "|".join(["---"] + ["--:"] * (len(head) - 1)) + "|"]
+    lines += ["| " + " | ".join(map(str, row)) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def figures(values, digits=1):
+    return ", ".join(f"{v:.{digits}f}" for v in values) or "not measured"
+
+
+def aggregate(item):
+    who = {"ours": "mpproxy, bbr (its default)",
+           "kernel-cubic": "raw kernel MPTCP, cubic",
+           "kernel-bbr": "raw kernel MPTCP, bbr",
+           "single": "fibre alone, plain TCP, cubic"}
+    kernel = max(item.median("mbit", who="kernel-cubic"),
+                 item.median("mbit", who="kernel-bbr"))
+    ratio = item.median("mbit", who="ours") / kernel
+    gates = [Gate("download over three uplinks / raw kernel MPTCP", ratio, 0.97, "",
+                  least=True)]
+    rows = [(text, f"{item.median('mbit', who=w):.1f}",
+             figures(item.values("mbit", who=w)),
+             *(figures([v * 8e-3 / 12 for v in item.values(name, who=w)])
+               for name in ("fibre", "dsl", "lte")))
+            for w, text in who.items()]
+    return gates, table(("Mbit/s", "median", "runs", "fibre", "dsl", "lte"), rows)
+
+
+def failover(item):
+    who = {"ours": "mpproxy", "kernel-cubic": "raw kernel MPTCP, cubic",
+           "kernel-bbr": "raw kernel MPTCP, bbr"}
+    gates = [Gate(f"longest stall, {text}, worst run",
+                  item.worst("stall_ms", who="ours", dir=d), 500, " ms")
+             for d, text in (("down", "download"), ("up", "upload"))]
+    rows = [(f"{text}, {'download' if d == 'down' else 'upload'}",
+             f"{item.worst('stall_ms', who=w, dir=d):.0f}",
+             *(figures(item.values(key, who=w, dir=d), digits)
+               for key, digits in (("stall_ms", 0), ("lanes_ms", 0), ("tail_mbit", 1))))
+            for w, text in who.items() for d in ("down", "up")]
+    return gates, table(("ms", "worst", "runs", "survivors carried nothing",
+                         "Mbit/s in the last 2 s"), rows)
+
+
+def cost(item, theirs, limit, what):
+    their = item.median("s_per_gb", who=theirs)
+    gates = [Gate(f"{what} / {theirs}", item.median("s_per_gb", who="ours-cubic") / their,
+                  limit, "")]
+    rows = [(w, f"{item.median('s_per_gb', who=w):.3f}",
+             f"{item.median('s_per_gb', who=w) / their:.2f}",
+             figures(item.values("s_per_gb", who=w), 3),
+             figures(item.values("softirqd", who=w), 3),
+             figures(item.values("mbit", who=w), 0))
+            for w in (theirs, "ours-cubic", "ours-bbr")]
+    return gates, table(("CPU s/GB", "median", f"of {theirs}", "runs", "ksoftirqd",
+                         "Mbit/s"), rows)
+
+
+def cost_auth(item):
+    return cost(item, "haproxy", 1.2, "CPU per GB, protect = auth")
+
+
+def cost_full(item):
+    return cost(item, "shadowsocks", 0.7, "CPU per GB, full protection")
+
+
+def only(item, key, who="ours"):
+    values = item.values(key, who=who)
+    return values[0] if len(values) == 1 else float("nan")
+
+
+def first_byte(item):
+    gates = [Gate("first byte of a new stream, 40 ms RTT, median of 30",
+                  only(item, "median_ms"), 45, " ms")]
+    rows = [(text, *(f"{only(item, key, w):.1f}"
+                     for key in ("median_ms", "p95_ms", "worst_ms")))
+            for w, text in (("ours", "mpproxy, `forward`"), ("tcp", "plain TCP, no daemon"))]
+    return gates, table(("ms", "median", "p95", "worst"), rows)
+
+
+def idle(item):
+    gates = [Gate("idle streams open that pass a byte at the end", only(item, "passed"),
+                  9000, "", least=True)]
+    gates += [Gate(f"resident memory, {role}",
+                   max(only(item, f"{role}_mb"), only(item, f"{role}_after_mb")),
+                   180, " MB") for role in ("client", "server")]
+    rows = [(role, *(f"{only(item, f'{role}_{key}'):.1f}"
+                     for key in ("empty_mb", "mb", "after_mb")))
+            for role in ("client", "server")]
+    text = table(("MB resident", "no stream", "idle", "after a byte each"), rows)
+    return gates, text + (
+        f"\n{only(item, 'open'):.0f} streams were open after {only(item, 'seconds'):.1f} s: "
+        f"{only(item, 'per_s'):.0f} a second, {only(item, 'cpu_ms'):.3f} ms of both daemons' "
+        f"processor time each. While they were idle the daemons used "
+        f"{only(item, 'idle_cpu'):.1f} % of one processor.\n")
+
+
+ITEMS = [
+    ("aggregate", aggregate, "One download over three uplinks",
+     "50 Mbit/s at 10 ms, 20 at 20 ms, 30 at 15 ms (one way), queues of 50 ms. `iperf3 -R`, "
+     "the same program in every row: through a `forward` listener with full protection to the "
+     "origin; under `mptcpize` to the server itself, with in-kernel endpoints; over the best "
+     "uplink alone. What the receiver got after the first 3 s of 12. Runs are interleaved. The "
+     "better of cubic and bbr counts for the kernel. The uplinks' columns are the emulator's "
+     "counters, IP bytes over the 12 s."),
+    ("failover", failover, "The fastest uplink dies silently",
+     "The same three uplinks; 4 s into one stream of 9 s everything on the 50 Mbit/s uplink is "
+     "dropped, both ways, and nobody is told. The longest time between two reads of the "
+     "receiving program from then on, the 5 s to the end included; what both ends sent and got "
+     "had the same SHA-256. Beside it, from the emulator's counters every 10 ms: the longest time "
+     "in which the two other uplinks together carried nothing."),
+    ("cost_auth", cost_auth, "Processor time per GB, TLS inside, `protect = auth`",
+     "No emulator, the namespaces are joined by veth; curl downloads files of 1 GB over TLS "
+     "from nginx through a `forward` listener, or through two haproxy relays in a row (mode tcp, "
+     "one thread each, `option splice-auto`, plain TCP). Only the relays' time is counted, both "
+     "daemons' together: user and system time, with what softirqs did while they ran. haproxy's "
+     "TCP uses the system's default, cubic, so mpproxy with `congestion = cubic` is what the gate "
+     "compares; its default, bbr, is for real uplinks and stands beside it: bbr paces, which "
+     "makes smaller bursts dearer where nothing limits the rate. A hashed download of 50 MB "
+     "precedes each run."),
+    ("cost_full", cost_full, "Processor time per GB, full protection",
+     "The same over plain HTTP, `protect = full`, beside shadowsocks-libev: ss-tunnel and "
+     "ss-server with aes-256-gcm. Again cubic is compared with cubic. mpproxy chooses "
+     "AES-128-GCM where both processors have it in hardware."),
+    ("first_byte", first_byte, "First byte of a new stream",
+     "One uplink of 100 Mbit/s, 20 ms each way, the server beside the origin; 30 streams, one "
+     "after the other, of a session that was idle for 5 s. From connect() to the local `forward` "
+     "listener to the first byte of the answer."),
+    ("idle", idle, "9,000 idle streams",
+     "Opened through `forward`, 64 at a time, each proven by a byte there and back; idle for 5 s; "
+     "then a byte there and back through every one of them. Joined by veth."),
+]
+
+
+def header(items):
+    rows = [(f"`tests/bench/run {name}`", a.get("when", "not measured"),
+             a.get("kernel", ""), a.get("cpus", ""), a.get("version", ""))
+            for name, a in ((name, items[name].about) for name, *_ in ITEMS)]
+    return table(("command", "measured", "kernel", "CPUs", "version"), rows)
+
+
+def main(directory, page=None):
+    items = {name: Item(os.path.join(directory, name + ".data")) for name, *_ in ITEMS}
+    sections, gates = [], []
+    for name, judge, title, text in ITEMS:
+        found, figure_table = judge(items[name])
+        gates += found
+        errors = "".join(f"\nNot counted, because it failed: {' '.join(map('='.join, e.items()))}\n"
+                         for e in items[name].errors)
+        sections.append(f"## {title}\n\n{text}\n\n{figure_table}{errors}")
+    if page:
+        with open(page, "w", encoding="utf-8") as out:
+            out.write("# Benchmarks\n\n"
+                      "As measured by `sudo make bench`, everything that is compared side by side in "
+                      "one run, in network namespaces of one machine. Absolute figures depend "
+                      "on the machine; the ratio to the neighbour is what counts. This page is "
+                      "written by `tests/bench/report.py`.\n\n"
+                      + table(("gate", "must be", "measured", ""),
+                              [g.words() for g in gates])
+                      + "\n" + header(items) + "\n" + "\n".join(sections))
+    for g in gates:
+        what, limit, measured, verdict = g.words()
+        print(f"{verdict:5} {what:56} {limit:16} measured {measured}")
+    failed = sum(not g.holds() for g in gates)
+    print(f"bench: {len(gates) - failed} gates hold, {failed} do not")
+    return failed > 0
+
+
+if not 2 <= len(sys.argv) <= 3:
+    sys.exit(__doc__)
+sys.exit(main(*sys.argv[1:]))
