@@ -52,7 +52,7 @@ transfer()
 	soft=$(softirqs_ns)
 	read -r got took < <(fetch "$url/zeros?[1-$COST_GB]" -o /dev/null \
 		-w '%{size_download} %{time_total}\n' |
-		awk '{ got += $1; took += $2 } END { printf "%d %f\n", got, took }')
+		awk '{ got += $1; took += $2 } END { printf "%.0f %f\n", got, took }')
 	if [ "$got" != $((COST_GB * 1000000000)) ]; then
 		record "who=$who run=$run error=got_$got"
 		return

@@ -88,7 +88,7 @@ cpu_ns()
 	local pid
 	for pid in "$@"; do
 		cat "/proc/$pid"/task/*/schedstat || lab_die "pid $pid is gone"
-	done | awk '{ s += $1 } END { printf "%d\n", s }'
+	done | awk '{ s += $1 } END { printf "%.0f\n", s }'
 }
 
 softirqs_ns()
