@@ -6,6 +6,7 @@
 # iperf3 -R every time: through our forward listener to the origin; to the server
 # itself under mptcpize; to the server over fibre in plain TCP. Figure: what the
 # receiver got after the first 3 s of 12, per second.
+# shellcheck source=tests/bench/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 PAIR_CLIENT_EXTRA="[listen iperf]

@@ -3,6 +3,7 @@
 # in a row that splice.
 #
 #   client --- veth --- server --- veth --- origin (nginx, TLS)
+# shellcheck source=tests/bench/cost.sh
 . "$(dirname "$0")/cost.sh"
 
 PAIR_PEER='allow_auth_only = yes'
@@ -21,7 +22,10 @@ relay()
 			maxconn 100
 		defaults
 			mode tcp
+			# splice-auto alone copies at this rate
 			option splice-auto
+			option splice-request
+			option splice-response
 			timeout connect 5s
 			timeout client 60s
 			timeout server 60s

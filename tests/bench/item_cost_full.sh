@@ -2,6 +2,7 @@
 # Processor time per GB with full protection, beside shadowsocks-libev.
 #
 #   client --- veth --- server --- veth --- origin (nginx)
+# shellcheck source=tests/bench/cost.sh
 . "$(dirname "$0")/cost.sh"
 
 cost_start

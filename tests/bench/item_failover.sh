@@ -6,6 +6,7 @@
 # flow.py sends for 9 s and is cut at 4 s; the receiver writes down when it got
 # what. Ours goes through the forward listener to the origin, raw kernel MPTCP to
 # the server itself. The emulator's counters say what the survivors carried.
+# shellcheck source=tests/bench/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 FLOW=tests/bench/flow.py

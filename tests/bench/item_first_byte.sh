@@ -5,6 +5,7 @@
 #
 # The session has been idle for 5 s. Time is from connect() to the local listener
 # to the first byte of the answer. Beside it: the same over plain TCP, no daemon.
+# shellcheck source=tests/bench/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 PAIR_CLIENT_EXTRA="[listen answer]

@@ -5,6 +5,7 @@
 #
 # Each stream carries a byte there and back when it is opened, and another at the
 # end; in between they are silent.
+# shellcheck source=tests/bench/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 COUNT=${IDLE_COUNT:-9000}

@@ -178,7 +178,8 @@ ITEMS = [
     ("cost_auth", cost_auth, "Processor time per GB, TLS inside, `protect = auth`",
      "No emulator, the namespaces are joined by veth; curl downloads files of 1 GB over TLS "
      "from nginx through a `forward` listener, or through two haproxy relays in a row (mode tcp, "
-     "one thread each, `option splice-auto`, plain TCP). Only the relays' time is counted, both "
+     "one thread each, splice forced both ways: `splice-auto` copied instead; plain TCP). Only the "
+     "relays' time is counted, both "
      "daemons' together: user and system time, with what softirqs did while they ran. haproxy's "
      "TCP uses the system's default, cubic, so mpproxy with `congestion = cubic` is what the gate "
      "compares; its default, bbr, is for real uplinks and stands beside it: bbr paces, which "
