@@ -63,6 +63,7 @@ struct mptcp_client {
 	unsigned lost_ticks;             /* in a row, without a session */
 	unsigned n_open;                 /* streams with a user */
 	unsigned ready[UPLINKS_MAX];     /* legs without a user, by uplink id - 1 */
+	unsigned fresh[UPLINKS_MAX];     /* legs the server has not greeted yet */
 	unsigned taken, started, target; /* legs, in this second; to keep ready */
 	char state_text[160];
 };
@@ -102,6 +103,8 @@ bool mptcp_client_is_busy(const struct mptcp_client *c);
 /* No leg, or no answer to its HELLO, in time. */
 void mptcp_client_stream_timeout(struct mptcp_client *c, struct tunnel_stream *s);
 void mptcp_client_stream_connected(struct mptcp_client *c, struct tunnel_stream *s);
+/* The server's HELLO is here: its leg is no stranger there any more. */
+void mptcp_client_stream_greeted(struct mptcp_client *c, struct tunnel_stream *s);
 void mptcp_client_stream_is_idle(struct mptcp_client *c, struct tunnel_stream *s);
 void mptcp_client_stream_ends(struct mptcp_client *c, struct tunnel_stream *s);
 

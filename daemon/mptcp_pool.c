@@ -22,8 +22,24 @@ better(const struct uplink *a, const struct uplink *b)
 	return a->srtt <= b->srtt ? a : b;
 }
 
+static bool
+has_room(const struct mptcp_client *c, const struct uplink *u)
+{
+	return c->fresh[u->id - 1] < POOL_FRESH;
+}
+
+static void
+set_fresh(struct mptcp_client *c, struct tunnel_stream *s, bool fresh)
+{
+	if (fresh && !s->fresh)
+		c->fresh[s->uplink->id - 1]++;
+	else if (!fresh && s->fresh)
+		c->fresh[s->uplink->id - 1]--;
+	s->fresh = fresh;
+}
+
 static const struct uplink *
-best_uplink(const struct mptcp_client *c, const struct uplink *not_this)
+best_uplink(const struct mptcp_client *c, const struct uplink *not_this, bool with_room)
 {
 	const struct uplink *best = NULL;
 
@@ -31,7 +47,7 @@ best_uplink(const struct mptcp_client *c, const struct uplink *not_this)
 		const struct uplink *u = uplinks_at(c->uplinks, i);
 
 		if (u != not_this && uplink_is_usable(u) &&
-		    mptcp_client_remote(c, u) != NULL)
+		    mptcp_client_remote(c, u) != NULL && (!with_room || has_room(c, u)))
 			best = better(best, u);
 	}
 	return best;
@@ -42,6 +58,7 @@ static void
 connect_failed(struct mptcp_client *c, struct tunnel_stream *s)
 {
 	leg_done(&s->leg, true);
+	set_fresh(c, s, false);
 	if (s->user.on_closed == NULL) {
 		stream_end(s, true);
 		return;
@@ -85,6 +102,7 @@ connect_leg(struct mptcp_client *c, struct tunnel_stream *s, const struct uplink
 		connect_failed(c, s);
 		return;
 	}
+	set_fresh(c, s, true);
 	watch_want(&s->leg.watch, LOOP_WRITE);
 	timer_set(&s->timer, min_ns(patience, CONNECT_MOST));
 }
@@ -106,9 +124,9 @@ mptcp_client_stream_timeout(struct mptcp_client *c, struct tunnel_stream *s)
 		connect_failed(c, s);
 	if (s->state == STREAM_CLOSED)
 		return;
-	u = best_uplink(c, s->uplink);
+	u = best_uplink(c, s->uplink, true);
 	if (u == NULL)
-		u = best_uplink(c, NULL);
+		u = best_uplink(c, NULL, true);
 	if (c->session.up && u != NULL)
 		connect_leg(c, s, u);
 	if (!timer_is_set(&s->timer))
@@ -158,8 +176,17 @@ mptcp_client_stream_is_idle(struct mptcp_client *c, struct tunnel_stream *s)
 }
 
 void
+mptcp_client_stream_greeted(struct mptcp_client *c, struct tunnel_stream *s)
+{
+	set_fresh(c, s, false);
+	if (!list_empty(&c->waiting))
+		mptcp_pool_refill(c);
+}
+
+void
 mptcp_client_stream_ends(struct mptcp_client *c, struct tunnel_stream *s)
 {
+	set_fresh(c, s, false);
 	if (s->id != 0)
 		c->n_open--;
 	else
@@ -192,7 +219,7 @@ take_idle(struct mptcp_client *c)
 static void
 give_leg(struct mptcp_client *c, struct tunnel_stream *s)
 {
-	const struct uplink *u = best_uplink(c, NULL);
+	const struct uplink *u = best_uplink(c, NULL, true);
 
 	if (c->session.up && u != NULL) {
 		connect_leg(c, s, u);
@@ -240,7 +267,7 @@ refill_uplink(struct mptcp_client *c, const struct uplink *u, unsigned want)
 	while (c->ready[u->id - 1] < want) {
 		struct tunnel_stream *s;
 
-		if (c->started >= POOL_BURST)
+		if (c->started >= POOL_BURST || !has_room(c, u))
 			return;
 		s = stream_new(&c->tunnel, STREAM_CONNECTING);
 		if (s == NULL)
@@ -266,7 +293,7 @@ give_legs(struct mptcp_client *c)
 void
 mptcp_pool_refill(struct mptcp_client *c)
 {
-	const struct uplink *best = best_uplink(c, NULL);
+	const struct uplink *best = best_uplink(c, NULL, false);
 
 	if (!c->session.up || best == NULL)
 		return;

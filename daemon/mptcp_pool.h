@@ -6,7 +6,9 @@
  *          the streams opened per second. A stream takes a ready leg, or gets
  *          a new one; a connect that takes too long is given up for the next
  *          uplink, as long as OPEN has not left.
- * Bounds:  POOL_MIN to POOL_MAX ready, POOL_BURST new ones a second.
+ * Bounds:  POOL_MIN to POOL_MAX ready, POOL_BURST new ones a second. POOL_FRESH
+ *          an uplink that the server does not know yet, or it would take them
+ *          for too many strangers; streams wait for their turn then.
  */
 #ifndef DAEMON_MPTCP_POOL_H
 #define DAEMON_MPTCP_POOL_H
@@ -14,6 +16,8 @@
 #include "daemon/mptcp_client.h"
 
 enum { POOL_MIN = 4, POOL_MAX = 64, POOL_BURST = 32 };
+/* Two uplinks may share one public address. */
+enum { POOL_FRESH = HALF_OPEN_PER_SOURCE / 2 };
 
 /* Makes what is missing; gives legs to streams that wait. */
 void mptcp_pool_refill(struct mptcp_client *c);

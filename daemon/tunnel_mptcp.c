@@ -317,6 +317,7 @@ take_hello(struct tunnel_stream *s)
 	s->fallback = err < 0;
 	if (s->fallback)
 		s->tunnel->counters.fallbacks++;
+	mptcp_client_stream_greeted(s->tunnel->client, s);
 	if (s->state == STREAM_GREETING) {
 		s->state = STREAM_IDLE;
 		mptcp_client_stream_is_idle(s->tunnel->client, s);

@@ -57,6 +57,7 @@ struct tunnel_stream {
 	unsigned quiet_looks; /* since then */
 	ns_t created_at;
 	bool may_be_plain;
+	bool fresh;   /* client: counts in mptcp_client.fresh */
 	bool watched; /* subflows_add() was done */
 	bool fallback;
 	bool opened_told; /* client: on_opened was called */
