@@ -90,10 +90,11 @@ ask_http()
 # answers WHAT HOST PORT SOCKS-CODE HTTP-STATUS MIN_MS MAX_MS
 answers()
 {
-	local what=$1 code ms
+	local what=$1 job code ms
 	ask_http "$2" "$3" >"$LAB_DIR/status.$2.$3" &
+	job=$!
 	read -r code ms < <(visit code "$2" "$3")
-	wait $!
+	wait $job
 	check_between "$what: SOCKS code" "$code" "$4" "$4"
 	check_between "$what: after, ms" "$ms" "$6" "$7"
 	check_between "$what: HTTP status" "$(cat "$LAB_DIR/status.$2.$3")" "$5" "$5"
