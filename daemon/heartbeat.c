@@ -224,7 +224,7 @@ on_ready(void *arg, int what)
 	if (err == 0 && (what & LOOP_READ))
 		err = read_leg(h);
 	if (err < 0) {
-		rest(h);
+		fail(h, "the connection to the server ended");
 		if (err == -ECONNABORTED || err == -ECONNRESET)
 			mptcp_client_session_doubtful(h->client,
 						      "it closed a heartbeat");

@@ -31,8 +31,8 @@ struct mptcp_race {
 	struct timer timer;
 	ns_t started_at, initiation_at, round_ns;
 	bool on;
-	bool reached; /* somebody accepted an initiation */
-	bool complained;
+	bool reached;      /* somebody accepted an initiation */
+	bool told_version; /* that the server speaks another one */
 };
 
 static void on_timer(void *arg);
@@ -119,8 +119,8 @@ win(struct attempt *a)
 	int err;
 
 	err = handshake_finish(&r->handshake, a->answer, &answer, &keys);
-	if (err == -EPROTONOSUPPORT && !r->complained) {
-		r->complained = true;
+	if (err == -EPROTONOSUPPORT && !r->told_version) {
+		r->told_version = true;
 		log_error("server \"%s\" speaks protocol version %u, this program %u: "
 			  "upgrade the older one",
 			  c->config->server.name, answer.version, HANDSHAKE_VERSION);
@@ -129,7 +129,7 @@ win(struct attempt *a)
 	if (err < 0)
 		return;
 	stop(r);
-	r->complained = false;
+	r->told_version = false;
 	mptcp_client_prefer_remote(c, &a->remote);
 	mptcp_client_session_made(c, &answer, &keys);
 	crypto_wipe(&keys, sizeof(keys));
@@ -197,25 +197,23 @@ try_uplink(struct mptcp_race *r, const struct uplink *u)
 	watch_want(&a->watch, LOOP_WRITE);
 }
 
-/* Says once what a person can do about a server that stays silent. */
+/* Says once, and again when it is another one, what is wrong as it seems. */
 static void
 complain(struct mptcp_race *r)
 {
 	struct mptcp_client *c = r->client;
+	const char *text =
+		r->reached ? "connecting: the server takes connections but does "
+			     "not answer; is this client's key one of its peers, "
+			     "is public_key its key?"
+			   : "connecting: the server is not reached over any "
+			     "uplink";
 
-	if (r->complained || loop_now(c->loop) - r->started_at < 5 * NS_PER_SEC)
+	if (loop_now(c->loop) - r->started_at < 5 * NS_PER_SEC ||
+	    strcmp(c->state_text, text) == 0)
 		return;
-	r->complained = true;
-	if (r->reached)
-		snprintf(
-			c->state_text, sizeof(c->state_text),
-			"connecting: the server takes connections but does not answer; "
-			"is this client's key one of its peers, is public_key its "
-			"key?");
-	else
-		snprintf(c->state_text, sizeof(c->state_text),
-			 "connecting: the server is not reached over any uplink");
-	log_warn("%s", c->state_text);
+	snprintf(c->state_text, sizeof(c->state_text), "%s", text);
+	log_warn("%s", text);
 }
 
 static void

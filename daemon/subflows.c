@@ -1,6 +1,7 @@
 #include "daemon/subflows.h"
 
 #include "common/log.h"
+#include "daemon/io/tcp.h"
 #include "daemon/subflows_table.h"
 
 #include <stdlib.h>
@@ -11,6 +12,12 @@
 #define BACKOFF_MAX  (60 * NS_PER_SEC)
 /* Up for so long, a failure is the first one. */
 #define PROVEN_AFTER (60 * NS_PER_SEC)
+
+enum {
+	SEGMENT = 1448, /* bytes of a full packet, as cwnd counts */
+	AHEAD_MIN = 1024 * 1024,
+	AHEAD_MAX = 64 * 1024 * 1024,
+};
 
 /* The table */
 
@@ -271,6 +278,26 @@ bury(struct subflows *s, struct leg_subflows *ls, struct subflow *sf, ns_t now)
 	s->handler.on_dead(s->handler.arg, ls, &dead);
 }
 
+/*
+ * The kernel hands each subflow far more than it can send soon, up to its send
+ * buffer. Three windows of all are enough to keep every one of them busy.
+ */
+static void
+bound_ahead(struct leg_subflows *ls, const struct mptcp_info_all *info)
+{
+	size_t ahead = 0;
+
+	for (size_t i = 0; i < info->n_subflows; i++) {
+		if (info->subflows[i].established)
+			ahead += (size_t)info->subflows[i].cwnd * SEGMENT;
+	}
+	ahead = max_size(min_size(ahead * 3, AHEAD_MAX), AHEAD_MIN);
+	if (ahead > ls->ahead - ls->ahead / 8 && ahead < ls->ahead + ls->ahead / 8)
+		return;
+	if (tcp_force_send_buffer(ls->fd, ahead) == 0)
+		ls->ahead = ahead;
+}
+
 static void
 look(struct subflows *s, struct leg_subflows *ls, ns_t now)
 {
@@ -285,6 +312,7 @@ look(struct subflows *s, struct leg_subflows *ls, ns_t now)
 	if (!subflows_watch_take(&s->watch, ls, &info, now))
 		return;
 	be_busy(s, ls);
+	bound_ahead(ls, &info);
 	dead = subflows_watch_dead(&s->watch, ls, &info, now);
 	if (dead != NULL)
 		bury(s, ls, dead, now);

@@ -10,8 +10,11 @@
  *          4 ... 60 s. On either side the sending end watches every leg with
  *          bytes unacknowledged: a subflow with none acknowledged for
  *          200 to 300 ms or 3 srtt (subflows_watch.h) while it has some in
- *          flight is dead, and is removed (REMOVE_ADDR by whom the address belongs to, then DESTROY).
- *          A subflow is never destroyed when no other could take over.
+ *          flight is dead, and is removed (REMOVE_ADDR by whom the address
+ *          belongs to, then DESTROY). A subflow is never destroyed when no
+ *          other could take over. What a leg may hold unsent is bounded to
+ *          some round trips of all its subflows: data that a dead subflow
+ *          lost, or that another priority moves, has to go behind it.
  *
  *	  NONE -> JOINING -> UP -> (dead, closed, unwanted) -> NONE
  *
@@ -31,7 +34,7 @@
 #include "daemon/io/mptcp_pm.h"
 #include "daemon/uplinks.h"
 
-#define SUBFLOWS_TICK (50 * NS_PER_MS)
+#define SUBFLOWS_TICK (25 * NS_PER_MS)
 enum { SUBFLOWS_SAMPLE_MAX = 64 };
 
 enum subflow_state { SUBFLOW_NONE, SUBFLOW_JOINING, SUBFLOW_UP };
@@ -64,6 +67,7 @@ struct leg_subflows {
 	int fd;
 	struct subflow sf[SUBFLOWS_MAX];
 	size_t n;
+	size_t ahead; /* bytes it may hold; 0: as the system has it */
 };
 
 struct subflows;

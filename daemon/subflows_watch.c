@@ -85,9 +85,11 @@ subflows_watch_take(struct subflows_watch *w, struct leg_subflows *ls,
 static ns_t
 stall_limit(const struct mptcp_subflow_info *k)
 {
-	ns_t answered = min_ns(k->rto + k->srtt, WATCH_STALL_RTO);
+	ns_t limit = max_ns(3 * k->srtt, WATCH_STALL_MIN);
 
-	return max_ns(3 * k->srtt, max_ns(answered, WATCH_STALL_MIN));
+	if (k->unacked >= WATCH_BULK)
+		return limit;
+	return max_ns(limit, min_ns(k->rto + k->srtt, WATCH_STALL_RTO));
 }
 
 static bool

@@ -2,11 +2,12 @@
  * subflows_watch - judges which subflow of a leg is dead, by evidence only.
  *
  * Model:   at each look the kernel's figures are taken over; a subflow that has
- *          bytes in flight and none acknowledged for so long that even what a
- *          retransmission timeout sent again should have been, has stalled:
- *          rto + srtt, at most 300 ms, at least 200 ms and 3 srtt. It is dead when another one of the leg has not stalled, and
- *          no leg had progress between the same two addresses in that time:
- *          such a one is only slow, and dead after five times as long.
+ *          bytes in flight and none acknowledged for max(3 srtt, 200 ms) has
+ *          stalled. One with less than WATCH_BULK in flight may wait for its
+ *          retransmission timeout, and gets rto + srtt, at most 300 ms. It is
+ *          dead when another one of the leg has not stalled, and no leg had
+ *          progress between the same two addresses in that time: such a one is
+ *          only slow, and dead after five times as long.
  * Bounds:  WATCH_PAIRS_MAX pairs of addresses, the later takes the place.
  */
 #ifndef DAEMON_SUBFLOWS_WATCH_H
@@ -15,7 +16,10 @@
 #include "daemon/io/mptcp_info.h"
 #include "daemon/subflows.h"
 
-enum { WATCH_PAIRS_MAX = 1024 };
+enum {
+	WATCH_PAIRS_MAX = 1024,
+	WATCH_BULK = 16, /* packets: silence about so many is no lost tail */
+};
 #define WATCH_STALL_MIN (200 * NS_PER_MS)
 #define WATCH_STALL_RTO (300 * NS_PER_MS) /* the most that rto + srtt counts */
 

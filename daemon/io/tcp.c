@@ -255,10 +255,11 @@ tcp_set_nodelay(int fd, bool on)
 	(void)set_int(fd, IPPROTO_TCP, TCP_NODELAY, on);
 }
 
-void
-tcp_set_notsent_lowat(int fd, int bytes)
+int
+tcp_force_send_buffer(int fd, size_t bytes)
 {
-	(void)set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes);
+	/* The kernel doubles it, for its own bookkeeping. */
+	return set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, (int)(bytes / 2));
 }
 
 /* Three probes 10 s apart: the 30 s of the header. */

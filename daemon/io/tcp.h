@@ -55,7 +55,8 @@ void tcp_set_nodelay(int fd, bool on);
 int tcp_set_congestion(int fd, const char *name) MUST_CHECK;
 /* Whether this namespace makes MPTCP sockets. */
 bool tcp_mptcp_is_enabled(void);
-void tcp_set_notsent_lowat(int fd, int bytes);
+/* Beyond the system's limit for everybody; -EPERM without CAP_NET_ADMIN. */
+int tcp_force_send_buffer(int fd, size_t bytes) MUST_CHECK;
 /* Dead peers are noticed after about `idle` + 30 s. */
 void tcp_set_keepalive(int fd, ns_t idle);
 /* Bytes written to the socket and not yet acknowledged by the peer; -errno. */

@@ -148,7 +148,6 @@ static void
 attach(struct end *e, int fd, const struct uplink *u)
 {
 	e->fd = fd;
-	tcp_set_notsent_lowat(fd, 64 * 1024);
 	assert_int_equal(subflows_add(e->subflows, &e->leg, fd, u), 0);
 	assert_int_equal(watch_init(&e->watch, e->f->loop, fd, on_ready, e), 0);
 	set_sending(e, false);

@@ -340,8 +340,9 @@ test_options(void **state)
 		assert_int_equal(int_option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
 		tcp_set_nodelay(fd, false);
 		assert_int_equal(int_option(fd, IPPROTO_TCP, TCP_NODELAY), 0);
-		tcp_set_notsent_lowat(fd, 65536);
-		assert_int_equal(int_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT), 65536);
+		if (tcp_force_send_buffer(fd, 1 << 24) != -EPERM)
+			assert_int_equal(int_option(fd, SOL_SOCKET, SO_SNDBUF),
+					 1 << 24);
 		tcp_set_keepalive(fd, 90 * NS_PER_SEC);
 		assert_int_equal(int_option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
 		assert_int_equal(int_option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 90);
