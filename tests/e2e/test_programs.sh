@@ -140,11 +140,16 @@ lab_uplink fibre 50mbit 10ms
 lab_uplink dsl 20mbit 20ms
 LAB_LOG=$LAB_DIR/origin.log lab_spawn origin /usr/bin/python3 tests/e2e/origin.py
 wait_until 5 grep -q ready "$LAB_DIR/origin.log" || lab_die "origin.py does not start"
-start_sshd
 pair_start
 LEAST=55
 [[ $B != *asan* ]] || LEAST=30
-test_ssh
+# sshd keeps those who have not logged in yet under another user.
+if awk '{ n += $3 } END { exit n < 2 }' /proc/self/uid_map; then
+	start_sshd
+	test_ssh
+else
+	echo "skip - ssh and scp: a namespace with one user is too small for sshd"
+fi
 test_iperf
 test_socat
 # The round trip of the faster uplink is 20 ms.
