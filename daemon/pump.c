@@ -80,7 +80,6 @@ pump_init(struct pump *p, struct pump_shared *shared, struct leg *leg)
 	p->leg = leg;
 	p->fd = -1;
 	p->up_pipe = no_pipe;
-	p->down_pipe = no_pipe;
 	p->read_budget = PUMP_READ_MIN;
 }
 
@@ -108,7 +107,6 @@ pump_done(struct pump *p, bool reset)
 	}
 	free(p->late);
 	pipe_close(&p->up_pipe);
-	pipe_close(&p->down_pipe);
 	pump_init(p, p->shared, p->leg);
 }
 
@@ -391,8 +389,7 @@ pump_push(struct pump *p, uint8_t *bytes, size_t len)
 static int
 shut_local(struct pump *p)
 {
-	if (p->down != PUMP_ENDED || p->shut || p->fd < 0 || has_late(p) ||
-	    p->down_pipe.held > 0)
+	if (p->down != PUMP_ENDED || p->shut || p->fd < 0 || has_late(p))
 		return 0;
 	p->shut = true;
 	/* ENOTCONN: the application is gone already, and read() will tell. */
@@ -425,27 +422,6 @@ pump_down_is_plain(struct pump *p, bool server)
 }
 
 int
-pump_splice_down(struct pump *p)
-{
-	bool end = false;
-	size_t moved = 0;
-	int err;
-
-	assert(p->down == PUMP_PLAIN || p->down_pipe.held > 0);
-	if (p->fd < 0 || has_late(p))
-		return 0;
-	err = pipe_take(p->shared, &p->down_pipe);
-	if (err < 0)
-		return err;
-	err = splice_some(&p->down_pipe, p->leg->fd, p->fd, &end, &moved);
-	p->bytes_down += moved;
-	if (err == 0 && end)
-		err = pump_down_ends(p);
-	pipe_give_back(p->shared, &p->down_pipe);
-	return err;
-}
-
-int
 pump_down_ends(struct pump *p)
 {
 	p->down = PUMP_ENDED;
@@ -465,24 +441,23 @@ pump_flush_leg(struct pump *p)
 bool
 pump_wants_leg_read(const struct pump *p)
 {
-	/* Plain bytes have nowhere to wait but the leg until there is a socket. */
+	/* Plain bytes wait in the kernel until there is a socket. */
 	if (p->down == PUMP_PLAIN && p->fd < 0)
 		return false;
-	return p->down != PUMP_ENDED && !has_late(p) && p->down_pipe.held == 0;
+	return p->down != PUMP_ENDED && !has_late(p);
 }
 
 void
 pump_want(struct pump *p, bool leg_read)
 {
 	bool leg_waits = !leg_is_flushed(p->leg) || p->up_pipe.held > 0;
-	bool local_waits = has_late(p) || p->down_pipe.held > 0;
 
 	watch_want(&p->leg->watch,
 		   (leg_read ? LOOP_READ : 0) | (leg_waits ? LOOP_WRITE : 0));
 	if (p->fd >= 0)
 		watch_want(&p->watch,
 			   (p->up != PUMP_ENDED && !leg_waits ? LOOP_READ : 0) |
-				   (local_waits ? LOOP_WRITE : 0));
+				   (has_late(p) ? LOOP_WRITE : 0));
 }
 
 bool

@@ -1,12 +1,16 @@
 /*
  * pump - moves the bytes of one stream between its local socket and its leg.
  *
- * Model:   two directions, each sealed (records) or plain (spliced in the
- *          kernel), each ending by itself:
+ * Model:   two directions, each sealed (records) or plain, each ending by
+ *          itself:
  *
  *	up:    local --pump_pull()--> sealed or spliced --> leg
  *	down:  leg --(owner opens records)--> pump_push(), pump_flush() --> local
- *	       leg --pump_splice_down()-----------------------------------> local
+ *	       leg --(owner reads plain bytes)-'
+ *
+ *          Plain bytes are spliced up only: a kernel MPTCP socket cannot give
+ *          its pages away, and copies to a pipe what a read would copy to a
+ *          scratch that stays in the processor's cache.
  *
  *	  PUMP_SEALED --PLAIN record--> PUMP_PLAIN
  *	       '------------ FIN -----------+------> PUMP_ENDED
@@ -15,7 +19,7 @@
  *          Nothing is read on one side while the other has not taken what was
  *          read before: that is the back-pressure, and the memory bound.
  * Bounds:  SCRATCH_SIZE bytes wait for the local socket at most, less while it
- *          is slow; a pipe per direction while bytes wait in it.
+ *          is slow; a pipe while bytes wait in it on their way up.
  * Owner:   the stream embeds it; pump_done() closes the local socket.
  * Errors:  0 or -errno; after an error both sides are to be reset.
  */
@@ -61,7 +65,7 @@ struct pump {
 	bool shut;         /* local was told that down has ended */
 	uint8_t *late;     /* opened, not yet taken by local */
 	size_t late_off, late_len;
-	struct pump_pipe up_pipe, down_pipe;
+	struct pump_pipe up_pipe;
 	size_t read_budget;
 	uint64_t bytes_up, bytes_down;
 };
@@ -77,13 +81,12 @@ void pump_shared_done(struct pump_shared *sh);
 int pump_early(struct pump *p, const uint8_t *early, size_t len) MUST_CHECK;
 int pump_pull(struct pump *p) MUST_CHECK;
 
-/* Hands over opened bytes; they must stay where they are until pump_flush(). */
+/* Hands over opened or plain bytes; they must stay where they are until pump_flush(). */
 int pump_push(struct pump *p, uint8_t *bytes, size_t len) MUST_CHECK;
 /* Writes what was handed over, and keeps what the local socket does not take. */
 int pump_flush(struct pump *p) MUST_CHECK;
 /* The peer sent PLAIN; the server answers in kind. -EPROTO: it may not now. */
 int pump_down_is_plain(struct pump *p, bool server) MUST_CHECK;
-int pump_splice_down(struct pump *p) MUST_CHECK;
 /* The peer's FIN: down ends once all is written. */
 int pump_down_ends(struct pump *p) MUST_CHECK;
 

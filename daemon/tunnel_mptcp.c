@@ -427,17 +427,28 @@ take_records(struct tunnel_stream *s)
 }
 
 static int
+take_plain_bytes(struct tunnel_stream *s)
+{
+	uint8_t *bytes;
+	size_t n = leg_rest(&s->tunnel->shared.scratch, &bytes);
+	int err = pump_push(&s->pump, bytes, n);
+
+	return err < 0 ? err : pump_flush(&s->pump);
+}
+
+static int
 read_leg(struct tunnel_stream *s)
 {
 	struct scratch *sc = &s->tunnel->shared.scratch;
+	bool plain = s->pump.down == PUMP_PLAIN;
 	int err;
 
-	if (s->pump.down == PUMP_PLAIN)
-		return pump_splice_down(&s->pump);
 	err = leg_fill(&s->leg, sc, s->pump.read_budget);
+	if (plain && err == -ECONNABORTED)
+		return pump_down_ends(&s->pump);
 	if (err < 0)
 		return err == -EAGAIN ? 0 : err;
-	err = take_records(s);
+	err = plain ? take_plain_bytes(s) : take_records(s);
 	/* Whatever an early end left behind must not reach the next leg. */
 	sc->in_off = sc->in_len;
 	s->tunnel->shared.n_parts = 0;
@@ -485,11 +496,8 @@ on_local_ready(void *arg, int what)
 	struct tunnel_stream *s = arg;
 	int err = 0;
 
-	if (what & LOOP_WRITE) {
+	if (what & LOOP_WRITE)
 		err = pump_flush(&s->pump);
-		if (err == 0 && s->pump.down_pipe.held > 0)
-			err = pump_splice_down(&s->pump);
-	}
 	if (err == 0 && (what & LOOP_READ)) {
 		err = pump_pull(&s->pump);
 		sent(s);

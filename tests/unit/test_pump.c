@@ -432,7 +432,6 @@ assert_bounds(const struct pump *p)
 	assert_true(p->leg->out_len <= SCRATCH_SIZE + RECORD_LEN_MAX);
 	assert_true(p->leg->in_len < RECORD_LEN_MAX);
 	assert_true(p->up_pipe.held <= PUMP_PIPE_SIZE);
-	assert_true(p->down_pipe.held <= PUMP_PIPE_SIZE);
 }
 
 static void
