@@ -11,7 +11,7 @@
 # shellcheck source=tests/bench/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-COST_GB=${COST_GB:-3}
+COST_GB=${COST_GB:-2}
 RELAYS=
 
 listens()
