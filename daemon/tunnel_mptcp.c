@@ -337,20 +337,25 @@ take_fin(struct tunnel_stream *s)
 }
 
 static int
+take_plain_bytes(struct tunnel_stream *s)
+{
+	uint8_t *bytes;
+	size_t n = leg_rest(&s->tunnel->shared.scratch, &bytes);
+	int err = pump_push(&s->pump, bytes, n);
+
+	return err < 0 ? err : pump_flush(&s->pump);
+}
+
+static int
 take_plain(struct tunnel_stream *s)
 {
-	uint8_t *rest;
-	size_t n;
 	int err;
 
 	if (!s->may_be_plain ||
 	    (s->peer != NULL && !mptcp_server_allows_plain(s->peer)))
 		return -EPROTO;
 	err = pump_down_is_plain(&s->pump, s->peer != NULL);
-	if (err < 0)
-		return err;
-	n = leg_rest(&s->tunnel->shared.scratch, &rest);
-	return pump_push(&s->pump, rest, n);
+	return err < 0 ? err : take_plain_bytes(s);
 }
 
 /* Bytes go up while the destination is connected to, and never down by then. */
@@ -423,16 +428,6 @@ take_records(struct tunnel_stream *s)
 	if (s->state == STREAM_CLOSED)
 		return 0;
 	err = leg_keep(&s->leg, sc);
-	return err < 0 ? err : pump_flush(&s->pump);
-}
-
-static int
-take_plain_bytes(struct tunnel_stream *s)
-{
-	uint8_t *bytes;
-	size_t n = leg_rest(&s->tunnel->shared.scratch, &bytes);
-	int err = pump_push(&s->pump, bytes, n);
-
 	return err < 0 ? err : pump_flush(&s->pump);
 }
 
