@@ -7,6 +7,7 @@ Reads DIR/ITEM.data, lines of KEY=VALUE words; prints a line a gate; writes FILE
 a page of Markdown. Exit status: 1 if a gate does not hold or was not measured.
 """
 
+import math
 import os
 import statistics
 import sys
@@ -60,8 +61,11 @@ class Gate:
 
     def words(self):
         sign = "at least" if self.least else "at most"
-        return (self.what, f"{sign} {self.limit:g}{self.unit}",
-                f"{self.measured:.4g}{self.unit}", "pass" if self.holds() else "FAIL")
+        measured = f"{self.measured:.4g}{self.unit}"
+        if math.isnan(self.measured):
+            measured = "nothing, or not every run"
+        return (self.what, f"{sign} {self.limit:g}{self.unit}", measured,
+                "pass" if self.holds() else "FAIL")
 
 
 def table(head, rows):
