@@ -77,6 +77,7 @@ open_socket(struct mptcp_client *c, const struct uplink *u)
 		.remote = *mptcp_client_remote(c, u),
 		.device = u->interface,
 		.congestion = c->tunnel.congestion,
+		.receive_buffer = tunnel_receive_buffer(&c->tunnel),
 	};
 	int fd = tcp_connect_start(&tc);
 

@@ -35,6 +35,16 @@ on_listener_ready(void *arg, int what)
 	}
 }
 
+/* A leg has the buffer of its listener, so that one follows how many there are. */
+static void
+listener_size_buffer(struct listener *ln)
+{
+	size_t bytes = tunnel_receive_buffer(&ln->server->tunnel);
+
+	if (bytes != ln->receive_buffer && tcp_force_receive_buffer(ln->fd, bytes) == 0)
+		ln->receive_buffer = bytes;
+}
+
 static int
 listener_open(struct listener *ln)
 {
@@ -57,6 +67,8 @@ listener_open(struct listener *ln)
 		return err;
 	}
 	ln->fd = fd;
+	ln->receive_buffer = 0;
+	listener_size_buffer(ln);
 	watch_want(&ln->watch, LOOP_READ);
 	log_info("listening: address=%s mptcp=%s", addr_format(&ln->address).s,
 		 ln->plain ? "no" : "yes");
@@ -158,8 +170,10 @@ check_listeners(struct mptcp_server *sv)
 	for (size_t i = 0; i < sv->n_listeners; i++) {
 		struct listener *ln = &sv->listeners[i];
 
-		if (ln->fd >= 0 && ln->plain == off)
+		if (ln->fd >= 0 && ln->plain == off) {
+			listener_size_buffer(ln);
 			continue;
+		}
 		listener_close(ln);
 		if (listener_open(ln) < 0)
 			log_warn("not listening: address=%s",

@@ -39,7 +39,8 @@ struct listener {
 	struct addr address;
 	struct watch watch;
 	int fd;
-	bool plain; /* no MPTCP in this kernel, or it is switched off */
+	bool plain;            /* no MPTCP in this kernel, or it is switched off */
+	size_t receive_buffer; /* what its next leg gets; 0: the system's */
 };
 
 struct mptcp_server {

@@ -14,8 +14,8 @@
 #define PROVEN_AFTER (60 * NS_PER_SEC)
 
 enum {
-	SEGMENT = 1448, /* bytes of a full packet, as cwnd counts */
-	AHEAD_MIN = 1024 * 1024,
+	SEGMENT = 1448,         /* bytes of a full packet, as cwnd counts */
+	AHEAD_MIN = 700 * 1000, /* with less, short transfers start slowly */
 	AHEAD_MAX = 64 * 1024 * 1024,
 };
 
@@ -280,7 +280,8 @@ bury(struct subflows *s, struct leg_subflows *ls, struct subflow *sf, ns_t now)
 
 /*
  * The kernel hands each subflow far more than it can send soon, up to its send
- * buffer. Three windows of all are enough to keep every one of them busy.
+ * buffer. Two and a half windows of all keep every one of them busy. It falls
+ * slowly: a window that is small for a moment, as when BBR probes, proves nothing.
  */
 static void
 bound_ahead(struct leg_subflows *ls, const struct mptcp_info_all *info)
@@ -291,8 +292,9 @@ bound_ahead(struct leg_subflows *ls, const struct mptcp_info_all *info)
 		if (info->subflows[i].established)
 			ahead += (size_t)info->subflows[i].cwnd * SEGMENT;
 	}
-	ahead = max_size(min_size(ahead * 3, AHEAD_MAX), AHEAD_MIN);
-	if (ahead > ls->ahead - ls->ahead / 8 && ahead < ls->ahead + ls->ahead / 8)
+	ahead = max_size(min_size(ahead * 5 / 2, AHEAD_MAX), AHEAD_MIN);
+	ahead = max_size(ahead, ls->ahead - ls->ahead / 64);
+	if (ahead >= ls->ahead && ahead - ls->ahead <= ls->ahead / 16)
 		return;
 	if (tcp_force_send_buffer(ls->fd, ahead) == 0)
 		ls->ahead = ahead;

@@ -25,27 +25,6 @@ static void on_leg_ready(void *arg, int what);
 static void on_local_ready(void *arg, int what);
 static void on_timer(void *arg);
 
-/* What is configured, where this kernel has it and lets us use it. */
-static const char *
-usable_congestion(const char *name)
-{
-	int fd, err;
-
-	if (name[0] == '\0')
-		return NULL;
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return NULL;
-	err = tcp_set_congestion(fd, name);
-	close(fd);
-	if (err == 0)
-		return name;
-	log_warn("congestion control \"%s\" is not available (%s): using the system's; "
-		 "try modprobe tcp_%s",
-		 name, strerror(-err), name);
-	return NULL;
-}
-
 int
 tunnel_init(struct tunnel *t, struct loop *l, const struct config *c,
 	    struct subflows *s)
@@ -54,7 +33,7 @@ tunnel_init(struct tunnel *t, struct loop *l, const struct config *c,
 	t->loop = l;
 	t->config = c;
 	t->subflows = s;
-	t->congestion = usable_congestion(c->congestion);
+	t->congestion = tunnel_congestion(c->congestion);
 	list_init(&t->streams);
 	list_init(&t->graves);
 	pump_shared_init(&t->shared);
@@ -114,6 +93,7 @@ stream_new(struct tunnel *t, enum stream_state state)
 	pump_init(&s->pump, &t->shared, &s->leg);
 	list_init(&s->pool);
 	list_append(&t->streams, &s->node);
+	t->n_streams++;
 	return s;
 }
 
@@ -142,6 +122,7 @@ stream_end(struct tunnel_stream *s, bool reset)
 	leg_done(&s->leg, reset);
 	list_remove(&s->pool);
 	list_remove(&s->node);
+	t->n_streams--;
 	list_append(&t->graves, &s->node);
 	loop_defer(t->loop, &t->sweep, sweep);
 }

@@ -70,6 +70,7 @@ struct tunnel {
 	const char *congestion; /* of the legs; NULL: as the system has it */
 	struct pump_shared shared;
 	struct list streams, graves;
+	size_t n_streams; /* legs without a user count as well */
 	struct deferred sweep;
 	struct tunnel_counters counters;
 	uint64_t last_id;
@@ -80,6 +81,15 @@ struct tunnel {
 int tunnel_init(struct tunnel *t, struct loop *l, const struct config *c,
 		struct subflows *s) MUST_CHECK;
 void tunnel_done(struct tunnel *t); /* resets every stream */
+
+/* What is configured, where this kernel has it and lets us use it; else NULL. */
+const char *tunnel_congestion(const char *name);
+/*
+ * How large the next leg's receive buffer is to be, in bytes: its share of
+ * RECEIVE_BUDGET. The kernel's own sizing fails legs that have waited: after
+ * N seconds of idleness it holds their window at 64 KiB for N seconds more.
+ */
+size_t tunnel_receive_buffer(const struct tunnel *t);
 
 /* NULL: no memory. The stream is linked in, without a leg. */
 struct tunnel_stream *stream_new(struct tunnel *t, enum stream_state state);

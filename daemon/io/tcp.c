@@ -111,6 +111,8 @@ start_connecting(int fd, const struct tcp_connect *c)
 		if (err < 0)
 			return err;
 	}
+	if (c->receive_buffer > 0)
+		(void)!set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, (int)c->receive_buffer);
 	if (connect(fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS)
 		return -errno;
 	return 0;
@@ -253,6 +255,12 @@ void
 tcp_set_nodelay(int fd, bool on)
 {
 	(void)set_int(fd, IPPROTO_TCP, TCP_NODELAY, on);
+}
+
+int
+tcp_force_receive_buffer(int fd, size_t bytes)
+{
+	return set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, (int)bytes);
 }
 
 int

@@ -21,6 +21,7 @@ struct tcp_connect {
 	struct addr remote;
 	const char *device;     /* NULL: as the routing table says */
 	const char *congestion; /* NULL: the system's */
+	size_t receive_buffer;  /* bytes; 0: the system's; see below */
 };
 /* Starts to connect; tcp_connect_result() when the descriptor is writable. */
 int tcp_connect_start(const struct tcp_connect *c) MUST_CHECK;
@@ -57,6 +58,8 @@ int tcp_set_congestion(int fd, const char *name) MUST_CHECK;
 bool tcp_mptcp_is_enabled(void);
 /* Beyond the system's limit for everybody; -EPERM without CAP_NET_ADMIN. */
 int tcp_force_send_buffer(int fd, size_t bytes) MUST_CHECK;
+/* The same; fixed from then on. Before connect(), or on a listener. */
+int tcp_force_receive_buffer(int fd, size_t bytes) MUST_CHECK;
 /* Dead peers are noticed after about `idle` + 30 s. */
 void tcp_set_keepalive(int fd, ns_t idle);
 /* Bytes written to the socket and not yet acknowledged by the peer; -errno. */

@@ -12,8 +12,7 @@
 
 SIZE=32000000
 STALL=500
-# In order, so behind what waits in the other subflows' queues.
-GAP=900
+GAP=500
 
 lane()
 {

@@ -96,6 +96,18 @@ test_large()
 	check_shares up
 }
 
+# The kernel would hold the window of a leg that waited as long as it had waited: an
+# upload of 30 MB then takes 8 s and more.
+test_waited()
+{
+	local start took
+	sleep 6 # the wait itself
+	start=$(lab_now_ms)
+	check "an upload over legs that have waited, 30 MB" upload
+	took=$(($(lab_now_ms) - start))
+	check_between "up: after a wait as fast as without, ms" "$took" 2000 "$WAITED"
+}
+
 test_listeners()
 {
 	local socks='-x socks5://127.0.0.1:1080' name='-x socks5h://127.0.0.1:1080'
@@ -179,8 +191,10 @@ TINY_SUM=$(origin_file tiny 20000)
 pair_start
 # The instrumented build has other things to do as well.
 LEAST=90
-[[ $B != *asan* ]] || LEAST=50
+WAITED=5000
+[[ $B != *asan* ]] || LEAST=50 WAITED=7000
 test_large
+test_waited
 test_listeners
 test_keep_alive
 test_parallel
