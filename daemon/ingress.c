@@ -64,8 +64,8 @@ make_room(struct listener *ln)
 {
 	if (visitor_shed(&ln->host))
 		return true;
-	tcp_spare_shed(&ln->ingress->spare, ln->fd);
-	ln->host.counters.shed++;
+	if (tcp_spare_shed(&ln->ingress->spare, ln->fd))
+		ln->host.counters.shed++;
 	return false;
 }
 

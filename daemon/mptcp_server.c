@@ -28,9 +28,8 @@ on_listener_ready(void *arg, int what)
 		fd = tcp_accept(ln->fd, &remote);
 		if (fd >= 0)
 			strangers_take(ln->server, fd, &remote);
-		else if (fd == -EMFILE || fd == -ENFILE)
-			tcp_spare_shed(&ln->server->spare, ln->fd);
-		else
+		else if ((fd != -EMFILE && fd != -ENFILE) ||
+			 !tcp_spare_shed(&ln->server->spare, ln->fd))
 			return;
 	}
 }

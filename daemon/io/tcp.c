@@ -185,7 +185,7 @@ tcp_spare_init(struct tcp_spare *s)
 	return 0;
 }
 
-void
+bool
 tcp_spare_shed(struct tcp_spare *s, int listener)
 {
 	int fd;
@@ -196,6 +196,7 @@ tcp_spare_shed(struct tcp_spare *s, int listener)
 	if (fd >= 0)
 		tcp_reset(fd);
 	s->fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return fd >= 0;
 }
 
 void

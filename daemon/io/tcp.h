@@ -38,7 +38,8 @@ struct tcp_spare {
 	int fd;
 };
 int tcp_spare_init(struct tcp_spare *s) MUST_CHECK;
-void tcp_spare_shed(struct tcp_spare *s, int listener);
+/* False: nobody waited. The kernel says -EMFILE even then. */
+bool tcp_spare_shed(struct tcp_spare *s, int listener);
 void tcp_spare_done(struct tcp_spare *s);
 
 /* close() that answers with RST instead of FIN. */

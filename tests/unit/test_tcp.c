@@ -304,10 +304,10 @@ test_no_descriptor_left(void **state)
 	tight.rlim_cur = (rlim_t)first + 1;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
 	assert_int_equal(tcp_accept(listener, &from), -EMFILE);
-	tcp_spare_shed(&spare, listener);
+	assert_true(tcp_spare_shed(&spare, listener));
 	assert_int_equal(spare.fd, spare_fd);
 	assert_int_equal(tcp_accept(listener, &from), -EMFILE);
-	tcp_spare_shed(&spare, listener); /* nobody waits */
+	assert_false(tcp_spare_shed(&spare, listener)); /* nobody waits */
 	assert_int_equal(spare.fd, spare_fd);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_int_equal(tcp_accept(listener, &from), -EAGAIN);
