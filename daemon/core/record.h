@@ -34,9 +34,9 @@ enum record_type {
 	RECORD_DATA,
 	RECORD_FIN,   /* the end of this direction */
 	RECORD_PLAIN, /* what follows in this direction is not sealed */
-	RECORD_PING,  /* heartbeat leg: liveness, both ways */
-	RECORD_PONG,
-	RECORD_LOST, /* heartbeat leg: a subflow is dead, seen from its sender */
+	RECORD_PING,  /* client, heartbeat leg: liveness */
+	RECORD_PONG,  /* server: the answer to it */
+	RECORD_LOST,  /* server, heartbeat leg: a subflow that it sends on is dead */
 	RECORD_TYPE_COUNT,
 };
 
