@@ -177,7 +177,7 @@ units_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret_n
 	return 0;
 }
 
-/* Three digits, in the first of `names` (each 1,000 of the one before) that holds them. */
+/* Three digits, in the first of `names`, each 1,000 of the last, that holds them. */
 static struct units_text
 format_three(uint64_t value, const char *const names[], size_t n_names)
 {
@@ -194,7 +194,7 @@ format_three(uint64_t value, const char *const names[], size_t n_names)
 		for (unsigned digits = 3; digits-- > 0;) {
 			u128 v = ((u128)value * tens[digits] + scale / 2) / scale;
 
-			/* Rounding may have made a fourth digit: one place less then. */
+			/* Rounding may have made a fourth digit: one place less. */
 			if (v >= 1000)
 				continue;
 			snprintf(t.s, sizeof(t.s), "%.*f %s", (int)digits,

@@ -60,7 +60,7 @@ struct config_key {
 	enum config_type type;
 	uint8_t roles;
 	bool required;
-	/* As it would be typed; NULL: empty. {name} is the section's, {role} the role. */
+	/* As typed; NULL: empty. {name} is the section's, {role} the role. */
 	const char *initial;
 	uint32_t min, max;
 	size_t offset;

@@ -81,7 +81,7 @@ void pump_shared_done(struct pump_shared *sh);
 int pump_early(struct pump *p, const uint8_t *early, size_t len) MUST_CHECK;
 int pump_pull(struct pump *p) MUST_CHECK;
 
-/* Hands over opened or plain bytes; they must stay where they are until pump_flush(). */
+/* Hands over opened or plain bytes, which must stay in place until pump_flush(). */
 int pump_push(struct pump *p, uint8_t *bytes, size_t len) MUST_CHECK;
 /* Writes what was handed over, and keeps what the local socket does not take. */
 int pump_flush(struct pump *p) MUST_CHECK;

@@ -631,7 +631,7 @@ test_answer_too_long(void **state)
 	stop(&sv);
 }
 
-/* --- commands ----------------------------------------------------------------------- */
+/* --- commands -------------------------------------------------------------------- */
 
 static void
 test_read_only_socket(void **state)
