@@ -167,6 +167,11 @@ mptcp_pm_take(const char *saved_file, struct errmsg *why)
 	if (access(saved_file, F_OK) < 0) {
 		snprintf(text, sizeof(text), "%s=%s\n", k->name, value);
 		err = save(saved_file, text);
+		if (err == -ENOENT)
+			return errmsg_set(why, err,
+					  "%s: its directory does not exist: make it, "
+					  "or set state_directory",
+					  saved_file);
 		if (err < 0)
 			return errmsg_set(why, err, "%s: %s", saved_file,
 					  strerror(-err));
