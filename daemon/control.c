@@ -125,7 +125,10 @@ explain(struct errmsg *why, const char *path, int err)
 		return errmsg_set(why, err, "%s: there is a file that is no socket",
 				  path);
 	if (err == -ENOENT)
-		return errmsg_set(why, err, "%s: its directory does not exist", path);
+		return errmsg_set(why, err,
+				  "%s: its directory does not exist: make it, or set "
+				  "control_socket",
+				  path);
 	return errmsg_set(why, err, "%s: %s", path, strerror(-err));
 }
 
