@@ -6,6 +6,7 @@
 #include "daemon/io/resolver.h"
 #include "daemon/io/service.h"
 #include "daemon/io/tcp.h"
+#include "daemon/io/unixsock.h"
 #include "daemon/mptcp_client.h"
 #include "daemon/mptcp_server.h"
 
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { DESCRIPTORS_RESERVED = 256 };
 
@@ -120,13 +122,27 @@ open_pm(struct proxy *p)
 			 p->pm_reason);
 }
 
-int
-proxy_restore_pm(const struct config *c, struct errmsg *why)
+static int
+give_back_pm(const struct config *c, struct errmsg *why)
 {
 	char file[CONFIG_PATH_MAX + 32];
 
 	pm_file(c, file, sizeof(file));
 	return mptcp_pm_give_back(file, why);
+}
+
+int
+proxy_restore_pm(const struct config *c, struct errmsg *why)
+{
+	int fd = unixsock_connect(c->control_socket, NS_PER_SEC);
+
+	if (fd < 0 && fd != -ETIMEDOUT)
+		return give_back_pm(c, why);
+	if (fd >= 0)
+		close(fd);
+	return errmsg_set(why, -EBUSY,
+			  "the path manager is in use: a daemon answers at %s",
+			  c->control_socket);
 }
 
 static bool
@@ -237,6 +253,10 @@ new_signals(struct proxy *p, struct errmsg *why)
 	return 0;
 }
 
+/*
+ * The control socket comes before all that two daemons would fight over, for
+ * a second one of the same configuration fails here, and disturbs nothing.
+ */
 static int
 build(struct proxy *p, struct errmsg *why)
 {
@@ -248,16 +268,17 @@ build(struct proxy *p, struct errmsg *why)
 	err = check_descriptors(p->config, (unsigned)limit, why);
 	if (err == 0)
 		err = new_signals(p, why);
-	if (err == 0)
-		err = new_base(p, why);
+	if (err < 0)
+		return err;
+	p->control = control_new(p->loop, p->config->control_socket, p, why);
+	if (p->control == NULL)
+		return -EINVAL;
+	err = new_base(p, why);
 	if (err == 0 && p->config->role == ROLE_CLIENT)
 		err = new_client(p, why);
 	else if (err == 0)
 		err = new_server(p, (unsigned)limit, why);
-	if (err < 0)
-		return err;
-	p->control = control_new(p->loop, p->config->control_socket, p, why);
-	return p->control == NULL ? -EINVAL : 0;
+	return err;
 }
 
 struct proxy *
@@ -301,7 +322,6 @@ proxy_free(struct proxy *p)
 
 	if (p == NULL)
 		return;
-	control_free(p->control);
 	ingress_free(p->ingress);
 	if (p->tunnel != NULL && p->tunnel->client != NULL)
 		mptcp_client_free(p->tunnel->client);
@@ -310,11 +330,12 @@ proxy_free(struct proxy *p)
 	egress_free(p->egress);
 	resolver_free(p->resolver);
 	subflows_free(p->subflows);
-	if (p->pm != NULL && proxy_restore_pm(p->config, &why) < 0)
+	if (p->pm != NULL && give_back_pm(p->config, &why) < 0)
 		log_error("%s", why.text);
 	mptcp_pm_free(p->pm);
 	uplinks_free(p->uplinks);
 	netmon_free(p->netmon);
+	control_free(p->control);
 	timer_done(&p->watchdog);
 	loop_free(p->loop);
 	free(p);

@@ -42,7 +42,10 @@ int proxy_run(struct proxy *p) MUST_CHECK;
 void proxy_stop(struct proxy *p);
 void proxy_free(struct proxy *p);
 
-/* Puts the kernel's path manager back as a crashed run found it. */
+/*
+ * Puts the kernel's path manager back as a crashed run found it. -EBUSY: it has
+ * not crashed, a daemon answers at the control socket.
+ */
 int proxy_restore_pm(const struct config *c, struct errmsg *why) MUST_CHECK;
 
 #endif

@@ -108,6 +108,28 @@ test_stopped()
 	check "SIGTERM: no sockets, files or path manager are left" wait_until 3 is_clean "$BEFORE"
 }
 
+# second ROLE ARG...: what one more daemon of the same configuration says
+second()
+{
+	local role=$1
+	shift
+	lab_in "$role" timeout 5 "$B/mpproxyd" -c "$LAB_DIR/$role.conf" "$@" 2>&1
+}
+
+# It must not take the path manager from the one that runs.
+test_second()
+{
+	local role
+	for role in client server; do
+		check "a second $role is told why not" eval \
+			'second $role | grep -q "another daemon answers there"'
+		check "a second $role restores nothing" eval \
+			'second $role --restore-pm | grep -q "a daemon answers at"'
+		check "the first $role keeps the path manager" [ "$(pm_type $role)" = 1 ]
+	done
+	check "streams work on" visit echo
+}
+
 # A path manager left behind by a daemon that was killed is given back by the next one.
 test_given_back()
 {
@@ -129,6 +151,7 @@ pair_start
 check "the client manages its subflows itself" [ "$(path_manager client)" = userspace ]
 check "the server manages its subflows itself" [ "$(path_manager server)" = userspace ]
 check "in the client's namespace" [ "$(pm_type client)" = 1 ]
+test_second
 test_client_killed
 test_server_killed
 test_loop

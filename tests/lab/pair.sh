@@ -99,14 +99,14 @@ pair_server()
 		[ ! -e /etc/resolv.conf ] || mount --bind "$0" /etc/resolv.conf || exit 1
 		exec "$@"' "$LAB_DIR/resolv.conf" "$B/mpproxyd" -c "$LAB_DIR/server.conf"
 	PAIR_SERVER=$LAB_PID
-	wait_until 5 test -S "$LAB_DIR/server.sock"
+	wait_until 5 pair_is server status .role server
 }
 
 pair_client()
 {
 	LAB_LOG=$LAB_DIR/client.log lab_spawn client "$B/mpproxyd" -c "$LAB_DIR/client.conf"
 	PAIR_CLIENT=$LAB_PID
-	wait_until 5 test -S "$LAB_DIR/client.sock"
+	wait_until 5 pair_is client status .role client
 }
 
 pair_ctl()
