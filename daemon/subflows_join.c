@@ -6,6 +6,9 @@
 
 #define RETRY_TICK (100 * NS_PER_MS)
 
+/* So often a join may fail before an uplink without a place gets this one. */
+enum { TRIES_OF_ONE = 4 };
+
 /* MP_PRIO rides on a bare acknowledgement, which nobody sends again. */
 enum { PRIORITY_REPEATS = 3 };
 
@@ -144,18 +147,39 @@ join(struct subflows *s, struct leg_subflows *ls, struct subflow *sf,
 	return true;
 }
 
+/*
+ * A place for `u`: a new one, or that of an uplink which cannot use it. It keeps
+ * the time it has to wait, or two that fail would take turns without end.
+ */
+static struct subflow *
+place_for(const struct subflows *s, struct leg_subflows *ls, const struct uplink *u)
+{
+	struct subflow *found = ls->n < SUBFLOWS_MAX ? subflows_place(ls) : NULL;
+
+	for (size_t i = 0; i < ls->n && found == NULL; i++) {
+		struct subflow *sf = &ls->sf[i];
+		const struct uplink *owner = uplink_of(s, sf);
+
+		if (sf->state == SUBFLOW_NONE &&
+		    (owner == NULL || !uplink_is_usable(owner) ||
+		     sf->failures >= TRIES_OF_ONE))
+			found = sf;
+	}
+	if (found != NULL)
+		*found = (struct subflow){.uplink = u->id, .retry_at = found->retry_at};
+	return found;
+}
+
 static bool
 join_over(struct subflows *s, struct leg_subflows *ls, const struct uplink *u, ns_t now)
 {
 	struct subflow *sf = find_by_uplink(ls, u->id);
 
-	if (sf == NULL) {
-		sf = subflows_place(ls);
-		/* More uplinks than a leg takes: the later ones stay out. */
-		if (sf == NULL)
-			return true;
-		*sf = (struct subflow){.uplink = u->id};
-	}
+	if (sf == NULL)
+		sf = place_for(s, ls, u);
+	/* More uplinks than a leg takes: the later ones stay out. */
+	if (sf == NULL)
+		return true;
 	if (sf->state != SUBFLOW_NONE)
 		return true;
 	return may_join(sf, u, now) && join(s, ls, sf, u, now);

@@ -48,7 +48,7 @@ struct fixture {
 	struct timer beat;
 	struct end client, server;
 	struct uplink *u1, *u2;
-	bool mute[3]; /* by uplink id: the server is not heard */
+	bool mute[UPLINKS_MAX + 1]; /* by uplink id: the server is not heard */
 	bool tells_lost;
 	int listener;
 };
@@ -572,6 +572,46 @@ test_backs_off(void **state)
 	await_subflows(f, 2, 2);
 }
 
+static bool
+all_are_active(void *arg)
+{
+	struct fixture *f = arg;
+	size_t n = 0;
+
+	for (size_t i = 0; i < uplinks_count(f->uplinks); i++)
+		n += uplink_is_usable(uplinks_at(f->uplinks, i));
+	return n == SUBFLOWS_MAX + 3;
+}
+
+/* With fewer places than uplinks, one that failed is not free at once. */
+static void
+test_backs_off_where_places_are_few(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t failed;
+
+	await_subflows(f, 2, 2);
+	netlab_sh(NETLAB_SERVER, "printf 'table ip refuse {\\nchain in {\\n"
+				 "type filter hook input priority 0\\n"
+				 "iifname != { s1, s2 } tcp flags syn reject with tcp "
+				 "reset\\n}\\n}\\n' | nft -f -");
+	strcpy(f->config->uplinks_allow[0], "c*");
+	for (int n = 3; n <= SUBFLOWS_MAX + 3; n++) {
+		netlab_add_link(n, 0);
+		netlab_sh(NETLAB_CLIENT,
+			  "ip route add 10.9.9.9 via 10.0.%d.2 dev c%d metric %d", n, n,
+			  n);
+	}
+	assert_true(netlab_run(f->loop, all_are_active, f, PATIENCE));
+	netlab_run_for(f->loop, 2500 * NS_PER_MS);
+	failed = subflows_counters(f->client.subflows)->join_failed;
+	print_message("%d joins failed\n", (int)failed);
+	/* Six places: at 0, 1 and 2 s, the last one perhaps not yet. */
+	assert_in_range(failed, SUBFLOWS_MAX - 2, 3 * (SUBFLOWS_MAX - 2));
+	for (int n = 3; n <= SUBFLOWS_MAX + 3; n++)
+		netlab_sh(NETLAB_CLIENT, "ip link del c%d", n);
+}
+
 static void
 test_overrun(void **state)
 {
@@ -635,6 +675,7 @@ main(int argc, char **argv)
 		WITH_FIXTURE(test_last_one_is_kept),
 		WITH_FIXTURE(test_uplink_goes_and_returns),
 		WITH_FIXTURE(test_backs_off),
+		WITH_FIXTURE(test_backs_off_where_places_are_few),
 		WITH_FIXTURE(test_overrun),
 		cmocka_unit_test_setup_teardown(test_in_kernel_manager_is_watched,
 						setup_in_kernel, teardown),
