@@ -1,13 +1,13 @@
 #include "tests/unit/unit.h"
 
 #include "common/addr.h"
+#include "tests/unit/seed.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static unsigned seed;
 
@@ -15,8 +15,7 @@ static int
 setup(void **state)
 {
 	(void)state;
-	seed = (unsigned)time(NULL);
-	print_message("seed %u\n", seed);
+	seed = seed_choose();
 	srandom(seed);
 	return 0;
 }

@@ -2,11 +2,11 @@
 
 #include "daemon/http_connect.h"
 #include "daemon/ingress.h"
+#include "tests/unit/seed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct transcript {
 	enum request_step end;
@@ -346,11 +346,10 @@ test_long_names(void **state)
 static void
 test_mutations(void **state)
 {
-	unsigned seed = (unsigned)time(NULL);
+	unsigned seed = seed_choose();
 	struct login login;
 
 	(void)state;
-	print_message("seed %u\n", seed);
 	assert_int_equal(login_init(&login, "alice", "s3cret"), 0);
 	for (size_t round = 0; round < 20000; round++) {
 		static const char likely[] = "\r\n\r\n :\t\0[]CONNECT";

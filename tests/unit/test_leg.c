@@ -5,12 +5,12 @@
 #include "tests/unit/unit.h"
 
 #include "daemon/leg.h"
+#include "tests/unit/seed.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 static const uint8_t secret[CRYPTO_KEY_LEN] = "a secret of thirty-two bytes...";
@@ -22,17 +22,6 @@ struct fixture {
 };
 
 static unsigned seed;
-
-static int
-choose_seed(void **state)
-{
-	const char *text = getenv("TEST_SEED");
-
-	(void)state;
-	seed = text != NULL ? (unsigned)strtoul(text, NULL, 10) : (unsigned)time(NULL);
-	print_message("TEST_SEED=%u\n", seed);
-	return 0;
-}
 
 static void
 on_ready(void *arg, int what)
@@ -291,5 +280,6 @@ main(void)
 		WITH_LEGS(done_wipes_the_keys),
 	};
 
-	return cmocka_run_group_tests(tests, choose_seed, NULL);
+	seed = seed_choose();
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

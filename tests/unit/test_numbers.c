@@ -4,10 +4,10 @@
 #include "tests/unit/unit.h"
 
 #include "daemon/core/numbers.h"
+#include "tests/unit/seed.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MARKS = 3000 };
 
@@ -21,17 +21,6 @@ draw64(void)
 	for (int i = 0; i < 5; i++)
 		v = v << 15 ^ (uint64_t)rand_r(&seed);
 	return v;
-}
-
-static int
-choose_seed(void **state)
-{
-	const char *text = getenv("TEST_SEED");
-
-	(void)state;
-	seed = text != NULL ? (unsigned)strtoul(text, NULL, 10) : (unsigned)time(NULL);
-	print_message("TEST_SEED=%u\n", seed);
-	return 0;
 }
 
 struct naive {
@@ -137,5 +126,6 @@ main(void)
 		cmocka_unit_test(first_and_last_numbers),
 	};
 
-	return cmocka_run_group_tests(tests, choose_seed, NULL);
+	seed = seed_choose();
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,10 +5,10 @@
 
 #include "daemon/mptcp_peers.h"
 #include "tests/unit/clients.h"
+#include "tests/unit/seed.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct fixture {
 	struct clients clients;
@@ -18,17 +18,6 @@ struct fixture {
 
 static unsigned seed;
 static const uint8_t boot_1[8] = "boot one", boot_2[8] = "boot two";
-
-static int
-choose_seed(void **state)
-{
-	const char *text = getenv("TEST_SEED");
-
-	(void)state;
-	seed = text != NULL ? (unsigned)strtoul(text, NULL, 10) : (unsigned)time(NULL);
-	print_message("TEST_SEED=%u\n", seed);
-	return 0;
-}
 
 static int
 set_up(void **state)
@@ -268,5 +257,6 @@ main(void)
 		WITH_PEERS(a_late_record_of_an_older_session_restarts_nothing),
 	};
 
-	return cmocka_run_group_tests(tests, choose_seed, NULL);
+	seed = seed_choose();
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,12 +9,12 @@
 #include "daemon/io/tcp.h"
 #include "daemon/mptcp_client.h"
 #include "daemon/mptcp_server.h"
+#include "tests/unit/seed.h"
 
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PATIENCE (20 * NS_PER_SEC)
@@ -63,17 +63,6 @@ struct fixture {
 
 static unsigned seed;
 static uint8_t chunk[CHUNK_MAX];
-
-static int
-choose_seed(void **state)
-{
-	const char *text = getenv("TEST_SEED");
-
-	(void)state;
-	seed = text != NULL ? (unsigned)strtoul(text, NULL, 10) : (unsigned)time(NULL);
-	print_message("TEST_SEED=%u\n", seed);
-	return 0;
-}
 
 static void
 tcp_pair(int ret_fds[2])
@@ -695,5 +684,6 @@ main(void)
 		WITH_PUMPS(early_bytes_go_first),
 	};
 
-	return cmocka_run_group_tests(tests, choose_seed, NULL);
+	seed = seed_choose();
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,24 +4,13 @@
 #include "tests/unit/unit.h"
 
 #include "daemon/core/ratelimit.h"
+#include "tests/unit/seed.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static unsigned seed;
 static struct ratelimit limit;
-
-static int
-choose_seed(void **state)
-{
-	const char *text = getenv("TEST_SEED");
-
-	(void)state;
-	seed = text != NULL ? (unsigned)strtoul(text, NULL, 10) : (unsigned)time(NULL);
-	print_message("TEST_SEED=%u\n", seed);
-	return 0;
-}
 
 static int
 set_up(void **state)
@@ -203,5 +192,6 @@ main(void)
 		cmocka_unit_test_setup(many_sources_do_not_hinder_a_new_one, set_up),
 	};
 
-	return cmocka_run_group_tests(tests, choose_seed, NULL);
+	seed = seed_choose();
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

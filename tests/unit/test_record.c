@@ -6,10 +6,10 @@
 
 #include "common/bytes.h"
 #include "daemon/core/record.h"
+#include "tests/unit/seed.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { SLACK = 1024 };
 
@@ -22,17 +22,6 @@ static unsigned
 draw(unsigned below)
 {
 	return (unsigned)rand_r(&seed) % below;
-}
-
-static int
-choose_seed(void **state)
-{
-	const char *text = getenv("TEST_SEED");
-
-	(void)state;
-	seed = text != NULL ? (unsigned)strtoul(text, NULL, 10) : (unsigned)time(NULL);
-	print_message("TEST_SEED=%u\n", seed);
-	return 0;
 }
 
 struct model {
@@ -384,5 +373,6 @@ main(void)
 		cmocka_unit_test(unknown_types_are_refused),
 	};
 
-	return cmocka_run_group_tests(tests, choose_seed, NULL);
+	seed = seed_choose();
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

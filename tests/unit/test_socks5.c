@@ -2,11 +2,11 @@
 
 #include "daemon/ingress.h"
 #include "daemon/socks5.h"
+#include "tests/unit/seed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* All that came of one client's bytes. */
 struct transcript {
@@ -289,11 +289,10 @@ test_longest_login(void **state)
 static void
 test_mutations(void **state)
 {
-	unsigned seed = (unsigned)time(NULL);
+	unsigned seed = seed_choose();
 	struct login login;
 
 	(void)state;
-	print_message("seed %u\n", seed);
 	assert_int_equal(login_init(&login, login_user, login_password), 0);
 	for (size_t round = 0; round < 20000; round++) {
 		const struct good *g = &goods[(size_t)rand_r(&seed) % ARRAY_LEN(goods)];

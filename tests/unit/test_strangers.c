@@ -10,6 +10,7 @@
 #include "daemon/mptcp_server.h"
 #include "daemon/strangers.h"
 #include "tests/unit/clients.h"
+#include "tests/unit/seed.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -57,12 +58,10 @@ static unsigned descriptors;
 static int
 choose_seed(void **state)
 {
-	const char *text = getenv("TEST_SEED");
 	struct rlimit rl;
 
 	(void)state;
-	seed = text != NULL ? (unsigned)strtoul(text, NULL, 10) : (unsigned)time(NULL);
-	print_message("TEST_SEED=%u\n", seed);
+	seed = seed_choose();
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &rl), 0);
 	rl.rlim_cur = rl.rlim_max;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &rl), 0);
