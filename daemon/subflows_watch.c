@@ -87,7 +87,7 @@ stall_limit(const struct mptcp_subflow_info *k)
 {
 	ns_t limit = max_ns(3 * k->srtt, WATCH_STALL_MIN);
 
-	if (k->unacked >= WATCH_BULK)
+	if (k->in_flight >= WATCH_BULK)
 		return limit;
 	return max_ns(limit, min_ns(k->rto + k->srtt, WATCH_STALL_RTO));
 }

@@ -3,11 +3,11 @@
  *
  * Model:   at each look the kernel's figures are taken over; a subflow that has
  *          bytes in flight and none acknowledged for max(3 srtt, 200 ms) has
- *          stalled. One with less than WATCH_BULK in flight may wait for its
- *          retransmission timeout, and gets rto + srtt, at most 300 ms. It is
- *          dead when another one of the leg has not stalled, and no leg had
- *          progress between the same two addresses in that time: such a one is
- *          only slow, and dead after five times as long.
+ *          stalled. One with less than WATCH_BULK that may still arrive waits
+ *          for its retransmission timeout, and gets rto + srtt, at most
+ *          500 ms. It is dead when another one of the leg has not stalled, and
+ *          no leg had progress between the same two addresses in that time:
+ *          such a one is only slow, and dead after five times as long.
  * Bounds:  WATCH_PAIRS_MAX pairs of addresses, the later takes the place.
  */
 #ifndef DAEMON_SUBFLOWS_WATCH_H
@@ -21,7 +21,7 @@ enum {
 	WATCH_BULK = 16, /* packets: silence about so many is no lost tail */
 };
 #define WATCH_STALL_MIN (200 * NS_PER_MS)
-#define WATCH_STALL_RTO (300 * NS_PER_MS) /* the most that rto + srtt counts */
+#define WATCH_STALL_RTO (500 * NS_PER_MS) /* the most that rto + srtt counts */
 
 struct watch_pair {
 	struct addr local, remote; /* without ports */

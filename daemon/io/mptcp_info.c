@@ -83,12 +83,18 @@ set_addrs(struct mptcp_subflow_info *sf, const struct kernel_addrs *from)
 static void
 set_figures(struct mptcp_subflow_info *sf, const struct tcp_info *from)
 {
+	uint32_t gone;
+
 	sf->established = from->tcpi_state == TCP_STATE_ESTABLISHED;
 	sf->srtt = from->tcpi_rtt * NS_PER_US;
 	sf->rto = (from->tcpi_rto >> min_size(from->tcpi_backoff, 31)) * NS_PER_US;
 	sf->since_ack = from->tcpi_last_ack_recv * NS_PER_MS;
 	sf->unacked = from->tcpi_unacked;
 	sf->lost = from->tcpi_lost;
+	/* RFC 6675's pipe: what has left neither by SACK nor as lost. */
+	gone = from->tcpi_sacked + from->tcpi_lost;
+	sf->in_flight = from->tcpi_unacked + from->tcpi_retrans;
+	sf->in_flight = sf->in_flight > gone ? sf->in_flight - gone : 0;
 	sf->retransmits = from->tcpi_total_retrans;
 	sf->cwnd = from->tcpi_snd_cwnd;
 	sf->delivered = from->tcpi_delivered;

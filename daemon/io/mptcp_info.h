@@ -21,6 +21,7 @@ struct mptcp_subflow_info {
 	ns_t rto;                   /* before any back-off */
 	ns_t since_ack;             /* since an acknowledgement came */
 	uint32_t unacked;           /* packets */
+	uint32_t in_flight;         /* packets that may still arrive */
 	uint32_t lost, retransmits; /* packets; retransmits since the start */
 	uint32_t cwnd;              /* packets */
 	uint32_t delivered;         /* packets, in order or not, since the start */

@@ -348,13 +348,15 @@ await_traffic(struct fixture *f, int n)
 static uint64_t
 await_quiet(struct fixture *f, int n)
 {
-	for (int i = 0; i < 20; i++) {
+	uint64_t after = UINT64_MAX;
+
+	for (int i = 0; i < 20 && after > 5000; i++) {
 		if (traffic(f, n, 100 * NS_PER_MS) > 5000)
 			continue;
+		after = traffic(f, n, 200 * NS_PER_MS);
 		print_message("quiet after %d ms, ", i * 100);
-		break;
 	}
-	return traffic(f, n, 200 * NS_PER_MS);
+	return after;
 }
 
 /* Tests */
