@@ -85,12 +85,6 @@ mptcp_race_free(struct mptcp_race *r)
 	free(r);
 }
 
-bool
-mptcp_race_is_on(const struct mptcp_race *r)
-{
-	return r->on;
-}
-
 static int
 new_initiation(struct mptcp_race *r)
 {

@@ -18,7 +18,6 @@ struct mptcp_race *mptcp_race_new(struct mptcp_client *c); /* NULL: no memory */
 void mptcp_race_free(struct mptcp_race *r);
 /* Ends by mptcp_client_session_made(). Does nothing while it runs. */
 void mptcp_race_start(struct mptcp_race *r);
-bool mptcp_race_is_on(const struct mptcp_race *r);
 /* An uplink came or went: do not wait for the next round. */
 void mptcp_race_hurry(struct mptcp_race *r);
 

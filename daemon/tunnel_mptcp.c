@@ -1,15 +1,12 @@
 #include "daemon/tunnel_mptcp.h"
 
 #include "common/bytes.h"
-#include "common/log.h"
 #include "daemon/io/tcp.h"
 #include "daemon/mptcp_client.h"
 #include "daemon/mptcp_server.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 /* The server's own deadline comes first, and its answer needs a way back. */
 #define OPENING_LIFE     (CONNECT_DEADLINE + 5 * NS_PER_SEC)

@@ -112,7 +112,7 @@ start_connecting(int fd, const struct tcp_connect *c)
 			return err;
 	}
 	if (c->receive_buffer > 0)
-		(void)!set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, (int)c->receive_buffer);
+		(void)!tcp_force_receive_buffer(fd, c->receive_buffer);
 	if (connect(fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS)
 		return -errno;
 	return 0;
