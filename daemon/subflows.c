@@ -18,6 +18,8 @@ enum {
 	AHEAD_MIN = 700 * 1000, /* with less, short transfers start slowly */
 	AHEAD_MAX = 64 * 1024 * 1024,
 };
+/* A queue that drains in so little time delays nothing. */
+#define AHEAD_TIME (20 * NS_PER_MS)
 
 /* The table */
 
@@ -279,9 +281,23 @@ bury(struct subflows *s, struct leg_subflows *ls, struct subflow *sf, ns_t now)
 }
 
 /*
+ * Two and a half windows keep a subflow busy, or what it sends in AHEAD_TIME: with
+ * less than its receive window a fast one stalls, as DATA_ACKs get lost.
+ */
+static size_t
+worth_queueing(const struct mptcp_subflow_info *sf)
+{
+	uint64_t window = (uint64_t)sf->cwnd * SEGMENT;
+	ns_t windows = AHEAD_TIME / max_ns(sf->srtt, NS_PER_US);
+	uint64_t ahead = window * (uint64_t)max_ns(windows, 2) + window / 2;
+
+	return ahead < AHEAD_MAX ? (size_t)ahead : AHEAD_MAX;
+}
+
+/*
  * The kernel hands each subflow far more than it can send soon, up to its send
- * buffer. Two and a half windows of all keep every one of them busy. It falls
- * slowly: a window that is small for a moment, as when BBR probes, proves nothing.
+ * buffer. The bound falls slowly: a window that is small for a moment, as when BBR
+ * probes, proves nothing.
  */
 static void
 bound_ahead(struct leg_subflows *ls, const struct mptcp_info_all *info)
@@ -290,9 +306,9 @@ bound_ahead(struct leg_subflows *ls, const struct mptcp_info_all *info)
 
 	for (size_t i = 0; i < info->n_subflows; i++) {
 		if (info->subflows[i].established)
-			ahead += (size_t)info->subflows[i].cwnd * SEGMENT;
+			ahead += worth_queueing(&info->subflows[i]);
 	}
-	ahead = max_size(min_size(ahead * 5 / 2, AHEAD_MAX), AHEAD_MIN);
+	ahead = max_size(min_size(ahead, AHEAD_MAX), AHEAD_MIN);
 	ahead = max_size(ahead, ls->ahead - ls->ahead / 64);
 	if (ahead >= ls->ahead && ahead - ls->ahead <= ls->ahead / 16)
 		return;

@@ -24,9 +24,10 @@ enum {
 	UPLINKS_MAX = 16, /* per client: ids 1 to 16 travel as MPTCP address ids */
 	SUBFLOWS_MAX = 8, /* per leg: the kernel's MPTCP_PM_ADDR_MAX */
 
-	/* Receive buffers of legs, bytes: 4 MB is 300 Mbit/s at 100 ms. */
+	/* Receive buffers of legs, bytes: 4 MB is 300 Mbit/s at 100 ms. A reader that
+	 * is slower for a moment stalls a full one (ARCHITECTURE.md, "A full window"). */
 	RECEIVE_BUDGET = 256 * 1024 * 1024, /* of all legs, as long as each has */
-	RECEIVE_MAX = 4 * 1024 * 1024,
+	RECEIVE_MAX = 16 * 1024 * 1024,
 	RECEIVE_MIN = 256 * 1024,
 
 	/* Names (RFC 1035, 2.3.4, without the trailing dot, and the NUL). */

@@ -184,11 +184,11 @@ ITEMS = [
      "from nginx through a `forward` listener, or through two haproxy relays in a row (mode tcp, "
      "one thread each, splice forced both ways: `splice-auto` copied instead; plain TCP). Only the "
      "relays' time is counted, both "
-     "daemons' together: user and system time, with what softirqs did while they ran. haproxy's "
-     "TCP uses the system's default, cubic, so mpproxy with `congestion = cubic` is what the gate "
-     "compares; its default, bbr, is for real uplinks and stands beside it: bbr paces, which "
-     "makes smaller bursts dearer where nothing limits the rate. A hashed download of 50 MB "
-     "precedes each run."),
+     "daemons' together: user and system time, with what softirqs did while they ran. Every TCP "
+     "connection uses cubic (an attribute of the routes), so mpproxy with `congestion = cubic` is "
+     "what the gate compares; its default, bbr, is for real uplinks and stands beside it: bbr "
+     "paces, which makes smaller bursts dearer where nothing limits the rate. A hashed download "
+     "of 50 MB precedes each run."),
     ("cost_full", cost_full, "Processor time per GB, full protection",
      "The same over plain HTTP, `protect = full`, beside shadowsocks-libev: ss-tunnel and "
      "ss-server with aes-256-gcm. Again cubic is compared with cubic. mpproxy chooses "
