@@ -41,6 +41,18 @@ max_size(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
+static inline uint64_t
+min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline uint64_t
+max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 static inline ns_t
 min_ns(ns_t a, ns_t b)
 {

@@ -18,8 +18,6 @@ enum {
 	AHEAD_MIN = 700 * 1000, /* with less, short transfers start slowly */
 	AHEAD_MAX = 64 * 1024 * 1024,
 };
-/* A queue that drains in so little time delays nothing. */
-#define AHEAD_TIME (20 * NS_PER_MS)
 
 /* The table */
 
@@ -281,34 +279,28 @@ bury(struct subflows *s, struct leg_subflows *ls, struct subflow *sf, ns_t now)
 }
 
 /*
- * Two and a half windows keep a subflow busy, or what it sends in AHEAD_TIME: with
- * less than its receive window a fast one stalls, as DATA_ACKs get lost.
- */
-static size_t
-worth_queueing(const struct mptcp_subflow_info *sf)
-{
-	uint64_t window = (uint64_t)sf->cwnd * SEGMENT;
-	ns_t windows = AHEAD_TIME / max_ns(sf->srtt, NS_PER_US);
-	uint64_t ahead = window * (uint64_t)max_ns(windows, 2) + window / 2;
-
-	return ahead < AHEAD_MAX ? (size_t)ahead : AHEAD_MAX;
-}
-
-/*
  * The kernel hands each subflow far more than it can send soon, up to its send
- * buffer. The bound falls slowly: a window that is small for a moment, as when BBR
- * probes, proves nothing.
+ * buffer. Two and a half windows of all keep every one of them busy, and so does
+ * what left since the last look: fast subflows have small windows, and with less
+ * than the receive window they stall, as a DATA_ACK may not come. The bound falls
+ * slowly: a window that is small for a moment, as when BBR probes, proves nothing.
  */
 static void
 bound_ahead(struct leg_subflows *ls, const struct mptcp_info_all *info)
 {
-	size_t ahead = 0;
+	uint64_t windows = 0, acked = 0, left;
+	size_t ahead;
 
 	for (size_t i = 0; i < info->n_subflows; i++) {
-		if (info->subflows[i].established)
-			ahead += worth_queueing(&info->subflows[i]);
+		if (!info->subflows[i].established)
+			continue;
+		windows += (uint64_t)info->subflows[i].cwnd * SEGMENT;
+		acked += info->subflows[i].bytes_acked;
 	}
-	ahead = max_size(min_size(ahead, AHEAD_MAX), AHEAD_MIN);
+	left = acked > ls->acked ? acked - ls->acked : 0;
+	ls->acked = acked;
+	ahead = (size_t)min_u64(max_u64(windows * 5 / 2, left), AHEAD_MAX);
+	ahead = max_size(ahead, AHEAD_MIN);
 	ahead = max_size(ahead, ls->ahead - ls->ahead / 64);
 	if (ahead >= ls->ahead && ahead - ls->ahead <= ls->ahead / 16)
 		return;

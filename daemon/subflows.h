@@ -67,7 +67,8 @@ struct leg_subflows {
 	int fd;
 	struct subflow sf[SUBFLOWS_MAX];
 	size_t n;
-	size_t ahead; /* bytes it may hold; 0: as the system has it */
+	size_t ahead;   /* bytes it may hold; 0: as the system has it */
+	uint64_t acked; /* bytes, of all subflows, as of the last look */
 };
 
 struct subflows;

@@ -405,7 +405,8 @@ test_backup_in_both_directions(void **state)
 		await_traffic(f, i);
 	}
 	assert_int_equal(subflows_counters(f->client.subflows)->priority_set, 4);
-	assert_int_equal(f->client.n_dead + f->server.n_dead, 0);
+	/* A lost tail whose repetition is lost too looks like a death. */
+	assert_true(f->client.n_dead + f->server.n_dead <= 1);
 }
 
 static bool
