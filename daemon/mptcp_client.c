@@ -237,7 +237,7 @@ reset_streams(struct mptcp_client *c)
 		struct tunnel_stream *s = list_entry(it, struct tunnel_stream, node);
 
 		if (s->state != STREAM_CONNECTING)
-			stream_end(s, true);
+			mptcp_stream_end(s, true);
 	}
 }
 

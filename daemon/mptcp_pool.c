@@ -60,7 +60,7 @@ connect_failed(struct mptcp_client *c, struct tunnel_stream *s)
 	leg_done(&s->leg, true);
 	set_fresh(c, s, false);
 	if (s->user.on_closed == NULL) {
-		stream_end(s, true);
+		mptcp_stream_end(s, true);
 		return;
 	}
 	s->state = STREAM_CONNECTING;
@@ -95,7 +95,7 @@ connect_leg(struct mptcp_client *c, struct tunnel_stream *s, const struct uplink
 
 	s->uplink = u;
 	list_remove(&s->pool);
-	if (fd < 0 || stream_set_leg(s, fd) < 0) {
+	if (fd < 0 || mptcp_stream_set_leg(s, fd) < 0) {
 		log_debug("leg not connected: uplink=%s error=\"%s\"", u->name,
 			  strerror(fd < 0 ? -fd : ENOMEM));
 		if (fd >= 0)
@@ -116,9 +116,9 @@ mptcp_client_stream_timeout(struct mptcp_client *c, struct tunnel_stream *s)
 
 	if (s->state == STREAM_GREETING || age >= CONNECT_DEADLINE) {
 		if (s->user.on_closed != NULL)
-			stream_refuse(s, OPEN_NO_TUNNEL);
+			mptcp_stream_refuse(s, OPEN_NO_TUNNEL);
 		else
-			stream_end(s, true);
+			mptcp_stream_end(s, true);
 		return;
 	}
 	if (s->leg.fd >= 0)
@@ -163,9 +163,9 @@ mptcp_client_stream_connected(struct mptcp_client *c, struct tunnel_stream *s)
 	err = leg_set_keys(&s->leg, (enum aead_alg)c->session.answer.aead,
 			   c->session.stream_secret, header.number, true);
 	if (err == 0)
-		err = stream_greet(s, &header, &hello);
+		err = mptcp_stream_greet(s, &header, &hello);
 	if (err < 0)
-		stream_end(s, true);
+		mptcp_stream_end(s, true);
 }
 
 void
@@ -243,7 +243,7 @@ tunnel_open(struct tunnel *t, const struct config_host *dest,
 		return NULL;
 	s = take_idle(c);
 	if (s == NULL)
-		s = stream_new(t, STREAM_CONNECTING);
+		s = mptcp_stream_new(t, STREAM_CONNECTING);
 	if (s == NULL)
 		return NULL;
 	c->n_open++;
@@ -256,8 +256,8 @@ tunnel_open(struct tunnel *t, const struct config_host *dest,
 	s->created_at = loop_now(c->loop);
 	if (s->state == STREAM_CONNECTING)
 		give_leg(c, s);
-	else if (stream_send_open(s) < 0)
-		stream_end(s, true);
+	else if (mptcp_stream_send_open(s) < 0)
+		mptcp_stream_end(s, true);
 	mptcp_pool_refill(c);
 	return s;
 }
@@ -270,7 +270,7 @@ refill_uplink(struct mptcp_client *c, const struct uplink *u, unsigned want)
 
 		if (c->started >= POOL_BURST || !has_room(c, u))
 			return;
-		s = stream_new(&c->tunnel, STREAM_CONNECTING);
+		s = mptcp_stream_new(&c->tunnel, STREAM_CONNECTING);
 		if (s == NULL)
 			return;
 		c->started++;
@@ -324,7 +324,8 @@ mptcp_pool_tick(struct mptcp_client *c)
 		ready++;
 	/* One a second is let go, the oldest, when there are far too many. */
 	if (ready > c->target + UPLINKS_MAX)
-		stream_end(list_entry(c->idle.next, struct tunnel_stream, pool), false);
+		mptcp_stream_end(list_entry(c->idle.next, struct tunnel_stream, pool),
+				 false);
 	mptcp_pool_refill(c);
 }
 
@@ -353,7 +354,7 @@ mptcp_pool_uplink_gone(struct mptcp_client *c, const struct uplink *u)
 			other |= sf->state == SUBFLOW_UP && sf->uplink != u->id;
 		}
 		if (!other)
-			stream_end(s, true);
+			mptcp_stream_end(s, true);
 	}
 	hurry_connecting(c, u);
 }

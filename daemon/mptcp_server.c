@@ -204,7 +204,7 @@ mptcp_server_peer_restarted(struct mptcp_server *sv, struct peer *p)
 		struct tunnel_stream *s = list_entry(it, struct tunnel_stream, node);
 
 		if (s->peer == p)
-			stream_end(s, true);
+			mptcp_stream_end(s, true);
 	}
 }
 
@@ -220,7 +220,8 @@ mptcp_server_admit(struct mptcp_server *sv, struct peer *p, struct leg *leg,
 		beats_take(sv, p, leg);
 		return;
 	}
-	s = p->n_idle < IDLE_LEGS_MAX ? stream_new(&sv->tunnel, STREAM_IDLE) : NULL;
+	s = p->n_idle < IDLE_LEGS_MAX ? mptcp_stream_new(&sv->tunnel, STREAM_IDLE)
+				      : NULL;
 	if (s == NULL) {
 		leg_done(leg, true);
 		return;
@@ -228,7 +229,7 @@ mptcp_server_admit(struct mptcp_server *sv, struct peer *p, struct leg *leg,
 	s->peer = p;
 	s->number = number;
 	p->n_idle++;
-	stream_take_leg(s, leg);
+	mptcp_stream_take_leg(s, leg);
 }
 
 void
@@ -257,7 +258,7 @@ refuse_by_limit(struct peer *p, struct tunnel_stream *s)
 	if (p->n_leaving < LEAVING_MAX)
 		tunnel_stream_answer(s, OPEN_LIMIT);
 	else
-		stream_end(s, true);
+		mptcp_stream_end(s, true);
 }
 
 void

@@ -66,14 +66,14 @@ void
 tunnel_done(struct tunnel *t)
 {
 	list_for_each_safe (it, &t->streams)
-		stream_end(list_entry(it, struct tunnel_stream, node), true);
+		mptcp_stream_end(list_entry(it, struct tunnel_stream, node), true);
 	loop_undefer(&t->sweep);
 	bury(t);
 	pump_shared_done(&t->shared);
 }
 
 struct tunnel_stream *
-stream_new(struct tunnel *t, enum stream_state state)
+mptcp_stream_new(struct tunnel *t, enum stream_state state)
 {
 	struct tunnel_stream *s = calloc(1, sizeof(*s));
 
@@ -95,7 +95,7 @@ stream_new(struct tunnel *t, enum stream_state state)
 }
 
 void
-stream_end(struct tunnel_stream *s, bool reset)
+mptcp_stream_end(struct tunnel_stream *s, bool reset)
 {
 	struct tunnel *t = s->tunnel;
 
@@ -125,10 +125,10 @@ stream_end(struct tunnel_stream *s, bool reset)
 }
 
 void
-stream_refuse(struct tunnel_stream *s, enum open_status status)
+mptcp_stream_refuse(struct tunnel_stream *s, enum open_status status)
 {
 	s->tunnel->counters.streams_refused++;
-	stream_end(s, true);
+	mptcp_stream_end(s, true);
 	s->opened_told = true;
 	if (s->user.on_opened != NULL)
 		s->user.on_opened(s->user.arg, status);
@@ -143,7 +143,7 @@ settle(struct tunnel_stream *s)
 	if (s->state == STREAM_CLOSED || s->state == STREAM_LEAVING)
 		return;
 	if (pump_is_done(&s->pump)) {
-		stream_end(s, false);
+		mptcp_stream_end(s, false);
 		return;
 	}
 	reads = pump_wants_leg_read(&s->pump);
@@ -163,8 +163,8 @@ on_timer(void *arg)
 	switch (s->state) {
 	case STREAM_CONNECTING:
 	case STREAM_GREETING: mptcp_client_stream_timeout(s->tunnel->client, s); return;
-	case STREAM_OPENING: stream_refuse(s, OPEN_TIMED_OUT); return;
-	case STREAM_LEAVING: stream_end(s, true); return;
+	case STREAM_OPENING: mptcp_stream_refuse(s, OPEN_TIMED_OUT); return;
+	case STREAM_LEAVING: mptcp_stream_end(s, true); return;
 	case STREAM_IDLE:
 	case STREAM_OPEN:
 	case STREAM_CLOSED: break;
@@ -175,7 +175,7 @@ on_timer(void *arg)
 	s->bytes_seen = bytes;
 	if (++s->quiet_looks >= HALF_CLOSED_LIFE / HALF_CLOSED_LOOK ||
 	    tcp_is_reset(s->pump.fd) || tcp_is_reset(s->leg.fd))
-		stream_end(s, true);
+		mptcp_stream_end(s, true);
 	else
 		timer_set(&s->timer, HALF_CLOSED_LOOK);
 }
@@ -188,14 +188,14 @@ sent(struct tunnel_stream *s)
 }
 
 int
-stream_set_leg(struct tunnel_stream *s, int fd)
+mptcp_stream_set_leg(struct tunnel_stream *s, int fd)
 {
 	return leg_start(&s->leg, s->tunnel->loop, fd, on_leg_ready, s);
 }
 
 int
-stream_greet(struct tunnel_stream *s, const struct leg_header *header,
-	     const struct leg_hello *hello)
+mptcp_stream_greet(struct tunnel_stream *s, const struct leg_header *header,
+		   const struct leg_hello *hello)
 {
 	uint8_t head[LEG_HEADER_LEN];
 	uint8_t body[LEG_HELLO_LEN];
@@ -209,14 +209,14 @@ stream_greet(struct tunnel_stream *s, const struct leg_header *header,
 	if (err == 0)
 		err = leg_send(&s->leg, RECORD_HELLO, body, sizeof(body));
 	if (err == 0 && s->user.on_closed != NULL)
-		err = stream_send_open(s);
+		err = mptcp_stream_send_open(s);
 	if (err == 0)
 		settle(s);
 	return err;
 }
 
 int
-stream_send_open(struct tunnel_stream *s)
+mptcp_stream_send_open(struct tunnel_stream *s)
 {
 	uint8_t open[OPEN_FIXED_LEN + HOST_MAX];
 	size_t len = strlen(s->dest.host);
@@ -268,9 +268,9 @@ take_opened(struct tunnel_stream *s, const struct record *r)
 	if (r->len < 1)
 		return -EPROTO;
 	if (r->payload[0] != OPEN_OK) {
-		stream_refuse(s, r->payload[0] < OPEN_STATUS_COUNT
-					 ? (enum open_status)r->payload[0]
-					 : OPEN_FAILED);
+		mptcp_stream_refuse(s, r->payload[0] < OPEN_STATUS_COUNT
+					       ? (enum open_status)r->payload[0]
+					       : OPEN_FAILED);
 		return 0;
 	}
 	s->state = STREAM_OPEN;
@@ -437,7 +437,7 @@ leave(struct tunnel_stream *s)
 
 	sc->in_off = sc->in_len;
 	if (err < 0 && err != -EAGAIN)
-		stream_end(s, false);
+		mptcp_stream_end(s, false);
 }
 
 static void
@@ -459,7 +459,7 @@ on_leg_ready(void *arg, int what)
 	if (err == 0 && (what & LOOP_READ) && pump_wants_leg_read(&s->pump))
 		err = read_leg(s);
 	if (err < 0)
-		stream_end(s, true);
+		mptcp_stream_end(s, true);
 	settle(s);
 }
 
@@ -476,12 +476,12 @@ on_local_ready(void *arg, int what)
 		sent(s);
 	}
 	if (err < 0)
-		stream_end(s, true);
+		mptcp_stream_end(s, true);
 	settle(s);
 }
 
 void
-stream_take_leg(struct tunnel_stream *s, struct leg *leg)
+mptcp_stream_take_leg(struct tunnel_stream *s, struct leg *leg)
 {
 	struct scratch *sc = &s->tunnel->shared.scratch;
 	int err;
@@ -489,7 +489,7 @@ stream_take_leg(struct tunnel_stream *s, struct leg *leg)
 	assert(leg->watch.event == NULL);
 	s->leg = *leg;
 	leg_init(leg);
-	err = stream_set_leg(s, s->leg.fd);
+	err = mptcp_stream_set_leg(s, s->leg.fd);
 	if (err == 0) {
 		err = subflows_add(s->tunnel->subflows, &s->subflows, s->leg.fd, NULL);
 		s->watched = err == 0;
@@ -507,7 +507,7 @@ stream_take_leg(struct tunnel_stream *s, struct leg *leg)
 		s->tunnel->shared.n_parts = 0;
 	}
 	if (err < 0)
-		stream_end(s, true);
+		mptcp_stream_end(s, true);
 	settle(s);
 }
 
@@ -525,7 +525,7 @@ tunnel_stream_attach(struct tunnel_stream *s, int fd, const uint8_t *early,
 	err = pump_attach(&s->pump, s->tunnel->loop, fd, on_local_ready, s);
 	if (err < 0) {
 		tcp_reset(fd);
-		stream_end(s, true);
+		mptcp_stream_end(s, true);
 		return;
 	}
 	if (s->state != STREAM_OPENING && s->state != STREAM_OPEN) {
@@ -538,7 +538,7 @@ tunnel_stream_attach(struct tunnel_stream *s, int fd, const uint8_t *early,
 	if (err == 0 && s->tunnel->shared.n_parts == 0)
 		err = pump_flush(&s->pump);
 	if (err < 0)
-		stream_end(s, true);
+		mptcp_stream_end(s, true);
 	settle(s);
 }
 
@@ -551,7 +551,7 @@ tunnel_stream_answer(struct tunnel_stream *s, enum open_status status)
 	assert(s->peer != NULL && s->state == STREAM_OPENING);
 	err = leg_send(&s->leg, RECORD_OPENED, &byte, 1);
 	if (err < 0) {
-		stream_end(s, true);
+		mptcp_stream_end(s, true);
 		return;
 	}
 	if (status != OPEN_OK) {
@@ -571,5 +571,5 @@ tunnel_stream_abort(struct tunnel_stream *s)
 {
 	s->user.on_closed = NULL;
 	s->user.on_opened = NULL;
-	stream_end(s, true);
+	mptcp_stream_end(s, true);
 }

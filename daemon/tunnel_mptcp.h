@@ -92,19 +92,19 @@ const char *tunnel_congestion(const char *name);
 size_t tunnel_receive_buffer(const struct tunnel *t);
 
 /* NULL: no memory. The stream is linked in, without a leg. */
-struct tunnel_stream *stream_new(struct tunnel *t, enum stream_state state);
+struct tunnel_stream *mptcp_stream_new(struct tunnel *t, enum stream_state state);
 /* Starts the stream's leg on `fd`. */
-int stream_set_leg(struct tunnel_stream *s, int fd) MUST_CHECK;
+int mptcp_stream_set_leg(struct tunnel_stream *s, int fd) MUST_CHECK;
 /* Client: the leg's header and HELLO are sent; OPEN too where a user waits. */
-int stream_greet(struct tunnel_stream *s, const struct leg_header *header,
-		 const struct leg_hello *hello) MUST_CHECK;
+int mptcp_stream_greet(struct tunnel_stream *s, const struct leg_header *header,
+		       const struct leg_hello *hello) MUST_CHECK;
 /* Client: gives an idle stream its user and destination, and sends OPEN. */
-int stream_send_open(struct tunnel_stream *s) MUST_CHECK;
+int mptcp_stream_send_open(struct tunnel_stream *s) MUST_CHECK;
 /* Server: HELLO has opened; `leg` is taken over with what was read already. */
-void stream_take_leg(struct tunnel_stream *s, struct leg *leg);
+void mptcp_stream_take_leg(struct tunnel_stream *s, struct leg *leg);
 /* Closes; on_closed is told at the end of the turn. With RST where `reset`. */
-void stream_end(struct tunnel_stream *s, bool reset);
+void mptcp_stream_end(struct tunnel_stream *s, bool reset);
 /* Client: tells on_opened, ends the stream. */
-void stream_refuse(struct tunnel_stream *s, enum open_status status);
+void mptcp_stream_refuse(struct tunnel_stream *s, enum open_status status);
 
 #endif
