@@ -98,7 +98,7 @@ on_closed(void *arg)
 static void
 side_init(struct side *side, struct tunnel *t, int leg_fd, bool client)
 {
-	struct tunnel_stream *s = stream_new(t, STREAM_OPEN);
+	struct tunnel_stream *s = mptcp_stream_new(t, STREAM_OPEN);
 	int fds[2];
 
 	assert_non_null(s);
@@ -109,7 +109,7 @@ side_init(struct side *side, struct tunnel *t, int leg_fd, bool client)
 	s->opened_told = true;
 	s->fallback = true;
 	s->user = (struct tunnel_user){.on_closed = on_closed, .arg = side};
-	assert_int_equal(stream_set_leg(s, leg_fd), 0);
+	assert_int_equal(mptcp_stream_set_leg(s, leg_fd), 0);
 	assert_int_equal(
 		leg_set_keys(&s->leg, AEAD_CHACHA20_POLY1305, secret, 1, client), 0);
 }
