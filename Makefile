@@ -39,7 +39,7 @@ IO     := $(wildcard daemon/io/*.c)
 DAEMON := $(filter-out daemon/main.c,$(wildcard daemon/*.c))
 CLIENT := $(wildcard client/*.c)
 UNIT   := $(wildcard tests/unit/test_*.c)
-# what several unit tests share
+# what several tests share
 HELP   := $(filter-out $(UNIT),$(wildcard tests/unit/*.c))
 FUZZ   := $(wildcard tests/fuzz/fuzz_*.c)
 
@@ -83,10 +83,10 @@ $(B)/%.o: %.c
 	@echo "  CC $@"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(LIBS)
+$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/libunit.a $(LIBS)
 	@mkdir -p $(@D)
 	@echo "  LD $@"
-	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< \
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(B)/libunit.a \
 		-Wl,--start-group $(LIBS) -Wl,--end-group $(PKG_LIBS)
 
 everything: all lab $(UNIT_BINS)
