@@ -150,7 +150,7 @@ frame_stream_overhead(uint64_t stream, uint64_t off, bool to_end)
 }
 
 static void
-put_stream(struct wire_writer *w, const struct frame_stream *s)
+put_stream_head(struct wire_writer *w, const struct frame_stream *s)
 {
 	uint8_t *p;
 
@@ -159,12 +159,27 @@ put_stream(struct wire_writer *w, const struct frame_stream *s)
 				   (s->to_end ? 0 : STREAM_HAS_LEN)));
 	wire_put_number(w, s->stream);
 	wire_put_number(w, s->off);
-	if (!s->to_end) {
-		assert(s->len <= FRAME_STREAM_LEN_MAX);
-		p = wire_put_room(w, 2);
-		if (p != NULL)
-			put_be16(p, (uint16_t)(s->len | 1u << 14));
-	}
+	if (s->to_end)
+		return;
+	assert(s->len <= FRAME_STREAM_LEN_MAX);
+	p = wire_put_room(w, 2);
+	if (p != NULL)
+		put_be16(p, (uint16_t)(s->len | 1u << 14));
+}
+
+size_t
+frame_put_stream_head(uint8_t *buf, const struct frame_stream *s)
+{
+	struct wire_writer w = {buf, buf + FRAME_STREAM_OVERHEAD_MAX, false};
+
+	put_stream_head(&w, s);
+	return (size_t)(w.p - buf);
+}
+
+static void
+put_stream(struct wire_writer *w, const struct frame_stream *s)
+{
+	put_stream_head(w, s);
 	wire_put_bytes(w, s->data, s->len);
 }
 

@@ -62,6 +62,9 @@ frame_get(const uint8_t **at, const uint8_t *end, struct frame *ret_frame) MUST_
  */
 size_t frame_put(uint8_t *buf, size_t cap, const struct frame *f);
 
+/* Writes a STREAM frame but for its data, which the caller puts behind. Its bytes. */
+size_t frame_put_stream_head(uint8_t *buf, const struct frame_stream *s);
+
 /* Bytes of a STREAM frame without its data, and with a length unless `to_end`. */
 size_t frame_stream_overhead(uint64_t stream, uint64_t off, bool to_end);
 

@@ -25,14 +25,12 @@ byte(struct cursor *c, uint8_t *v)
 }
 
 static void
-flag(struct cursor *c, bool *v)
+tier(struct cursor *c, uint8_t *v)
 {
-	uint8_t b = *v;
-
-	byte(c, &b);
-	if (c->r != NULL && b > 1)
+	byte(c, v);
+	if (c->r != NULL && *v > FRAME_TIER_MAX)
 		c->r->bad = true;
-	*v = b == 1;
+	assert(c->r != NULL || *v <= FRAME_TIER_MAX);
 }
 
 static void
@@ -110,7 +108,7 @@ joiner(struct cursor *c, struct frame_join *j)
 {
 	inside(c, j->nonce, sizeof(j->nonce));
 	byte(c, &j->addr_id);
-	flag(c, &j->backup);
+	tier(c, &j->tier);
 }
 
 static void
@@ -135,6 +133,7 @@ fields(struct cursor *c, struct frame *f)
 	case FRAME_RESET:
 		number(c, &f->reset.stream);
 		byte(c, &f->reset.code);
+		number(c, &f->reset.final);
 		break;
 	case FRAME_STREAM_MAX:
 		number(c, &f->max.stream);
@@ -153,7 +152,7 @@ fields(struct cursor *c, struct frame *f)
 	case FRAME_PRIO:
 		number(c, &f->prio.seq);
 		byte(c, &f->prio.subflow);
-		flag(c, &f->prio.backup);
+		tier(c, &f->prio.tier);
 		break;
 	case FRAME_ADD_ADDR:
 	case FRAME_ADD_ADDR_ECHO:

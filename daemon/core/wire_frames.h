@@ -19,6 +19,7 @@ enum {
 	FRAME_ACK_RANGES_MAX = 64,
 	FRAME_REQUEST_MAX = 512, /* OPEN: where the stream goes */
 	FRAME_HANDSHAKE_LEN = 164,
+	FRAME_TIER_MAX = 2, /* 0 always, 1 when those are full, 2 backup (B) */
 	FRAME_STREAM_LEN_MAX = (1 << 14) - 1, /* of data, unless it runs to the end */
 	FRAME_STREAM_OVERHEAD_MAX = 1 + 8 + 8 + 2,
 };
@@ -86,7 +87,7 @@ struct frame_join {
 	uint32_t token;   /* JOIN; 4 bytes */
 	uint8_t nonce[8]; /* JOIN, JOIN_REPLY */
 	uint8_t addr_id;  /* JOIN, JOIN_REPLY */
-	bool backup;      /* JOIN, JOIN_REPLY */
+	uint8_t tier;     /* JOIN, JOIN_REPLY; 0 to FRAME_TIER_MAX */
 	uint8_t hmac[20]; /* JOIN_REPLY: 8 bytes; JOIN_CONFIRM: 20 */
 };
 
@@ -105,6 +106,7 @@ struct frame {
 		struct {
 			uint64_t stream;
 			uint8_t code;
+			uint64_t final; /* bytes sent, by their highest offset */
 		} reset;
 		struct {
 			uint64_t stream, max;
@@ -112,7 +114,7 @@ struct frame {
 		struct {
 			uint64_t seq;
 			uint8_t subflow;
-			bool backup;
+			uint8_t tier;
 		} prio;
 		uint8_t key[8];         /* FASTCLOSE */
 		uint8_t code;           /* SUBFLOW_RESET: RFC 8684, 3.6; CLOSE */

@@ -32,7 +32,7 @@ same_join(uint8_t type, const struct frame_join *a, const struct frame_join *b)
 		return false;
 	if (type != FRAME_JOIN_CONFIRM &&
 	    (memcmp(a->nonce, b->nonce, sizeof(a->nonce)) != 0 ||
-	     a->addr_id != b->addr_id || a->backup != b->backup))
+	     a->addr_id != b->addr_id || a->tier != b->tier))
 		return false;
 	return memcmp(a->hmac, b->hmac, hmac_len) == 0;
 }
@@ -67,7 +67,8 @@ frames_same(const struct frame *a, const struct frame *b)
 		       a->opened.status == b->opened.status;
 	case FRAME_RESET:
 		return a->reset.stream == b->reset.stream &&
-		       a->reset.code == b->reset.code;
+		       a->reset.code == b->reset.code &&
+		       a->reset.final == b->reset.final;
 	case FRAME_STREAM_MAX:
 	case FRAME_SESSION_MAX:
 		return a->max.stream == b->max.stream && a->max.max == b->max.max;
@@ -77,7 +78,7 @@ frames_same(const struct frame *a, const struct frame *b)
 	case FRAME_PRIO:
 		return a->prio.seq == b->prio.seq &&
 		       a->prio.subflow == b->prio.subflow &&
-		       a->prio.backup == b->prio.backup;
+		       a->prio.tier == b->prio.tier;
 	case FRAME_ADD_ADDR:
 	case FRAME_ADD_ADDR_ECHO:
 	case FRAME_REMOVE_ADDR: return same_addr(a->type, &a->addr, &b->addr);

@@ -324,13 +324,13 @@ frames_are_the_documents(void **state)
 	writes(&f, "03 80004000 03 010203");
 	f = (struct frame){FRAME_OPENED, .opened = {5, 9}};
 	writes(&f, "04 05 09");
-	f = (struct frame){FRAME_RESET, .reset = {64, 2}};
-	writes(&f, "05 4040 02");
+	f = (struct frame){FRAME_RESET, .reset = {64, 2, 9}};
+	writes(&f, "05 4040 02 09");
 	f = (struct frame){FRAME_STREAM_MAX, .max = {1, 0x40000000}};
 	writes(&f, "06 01 c000000040000000");
 	f = (struct frame){FRAME_SESSION_MAX, .max = {0, 16383}};
 	writes(&f, "07 7fff");
-	f = (struct frame){FRAME_PRIO, .prio = {63, 255, true}};
+	f = (struct frame){FRAME_PRIO, .prio = {63, 255, 1}};
 	writes(&f, "0b 3f ff 01");
 	f = (struct frame){FRAME_FASTCLOSE, .key = {1, 2, 3, 4, 5, 6, 7, 8}};
 	writes(&f, "0f 0102030405060708");
@@ -350,13 +350,13 @@ joins_are_the_documents(void **state)
 	struct frame f = {FRAME_JOIN, .join = {.token = 0x8a851ff8,
 					       .nonce = {1, 2, 3, 4, 5, 6, 7, 8},
 					       .addr_id = 3,
-					       .backup = true}};
+					       .tier = 1}};
 
 	(void)state;
 	writes(&f, "08 8a851ff8 0102030405060708 03 01");
 	f.type = FRAME_JOIN_REPLY;
 	memset(f.join.hmac, 0xee, sizeof(f.join.hmac));
-	f.join.backup = false;
+	f.join.tier = 0;
 	writes(&f, "09 0102030405060708 03 00 eeeeeeeeeeeeeeee");
 	f.type = FRAME_JOIN_CONFIRM;
 	writes(&f, "0a eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee");
@@ -479,6 +479,7 @@ draw_frame(uint8_t type, struct frame *f, uint8_t data[DATA_MAX])
 	case FRAME_RESET:
 		f->reset.stream = draw_number(WIRE_NUMBER_MAX);
 		f->reset.code = (uint8_t)draw64();
+		f->reset.final = draw_number(WIRE_NUMBER_MAX);
 		break;
 	case FRAME_STREAM_MAX:
 	case FRAME_SESSION_MAX:
@@ -493,12 +494,12 @@ draw_frame(uint8_t type, struct frame *f, uint8_t data[DATA_MAX])
 		draw_bytes(f->join.hmac, sizeof(f->join.hmac));
 		f->join.token = (uint32_t)draw64();
 		f->join.addr_id = (uint8_t)draw64();
-		f->join.backup = draw_bool();
+		f->join.tier = (uint8_t)(draw64() % 3);
 		break;
 	case FRAME_PRIO:
 		f->prio.seq = draw_number(WIRE_NUMBER_MAX);
 		f->prio.subflow = (uint8_t)draw64();
-		f->prio.backup = draw_bool();
+		f->prio.tier = (uint8_t)(draw64() % 3);
 		break;
 	case FRAME_ADD_ADDR:
 	case FRAME_ADD_ADDR_ECHO:
@@ -796,10 +797,10 @@ requests_have_1_to_512_bytes(void **state)
 }
 
 static void
-flags_are_0_or_1(void **state)
+tiers_are_0_to_2(void **state)
 {
 	(void)state;
-	for (unsigned v = 2; v < 256; v++) {
+	for (unsigned v = 3; v < 256; v++) {
 		uint8_t join[15] = {FRAME_JOIN}, reply[19] = {FRAME_JOIN_REPLY};
 		uint8_t prio[4] = {FRAME_PRIO};
 
@@ -888,7 +889,7 @@ main(void)
 		cmocka_unit_test(lengths_have_two_bytes),
 		cmocka_unit_test(overheads_are_what_is_written),
 		cmocka_unit_test(requests_have_1_to_512_bytes),
-		cmocka_unit_test(flags_are_0_or_1),
+		cmocka_unit_test(tiers_are_0_to_2),
 		cmocka_unit_test(addresses_are_ipv4_or_ipv6),
 		cmocka_unit_test(long_forms_are_taken),
 	};
