@@ -42,11 +42,15 @@ UNIT   := $(wildcard tests/unit/test_*.c)
 # what several tests share
 HELP   := $(filter-out $(UNIT),$(wildcard tests/unit/*.c))
 FUZZ   := $(wildcard tests/fuzz/fuzz_*.c)
+SIM    := $(wildcard tests/sim/sim_*.c)
+# what the simulations share
+SIMLIB := $(filter-out $(SIM),$(wildcard tests/sim/*.c))
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 
 LIBS := $(B)/libdaemon.a $(B)/libio.a $(B)/libcore.a $(B)/libcommon.a
 UNIT_BINS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(UNIT))
+SIM_BINS := $(patsubst tests/sim/sim_%.c,$(B)/tests/sim/%,$(SIM))
 
 FUZZ_BINS := $(patsubst tests/%.c,$(B)/%,$(FUZZ))
 PROGRAMS := $(B)/mpproxyd $(B)/mpproxyctl
@@ -59,6 +63,7 @@ $(B)/libcore.a: $(call obj,$(CORE))
 $(B)/libio.a: $(call obj,$(IO))
 $(B)/libdaemon.a: $(call obj,$(DAEMON))
 $(B)/libunit.a: $(call obj,$(HELP))
+$(B)/libsim.a: $(call obj,$(SIMLIB))
 $(B)/%.a:
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
@@ -78,6 +83,12 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(B)/libunit.a $(LIBS)
 	$(Q)$(CC) $(LDFLAGS) $(WRAP) -o $@ $< -Wl,--start-group $(B)/libunit.a $(LIBS) -Wl,--end-group \
 		$(PKG_LIBS) -lcmocka
 
+# Simulations are of the core: nothing else is there to link with.
+$(B)/tests/sim/%: $(B)/tests/sim/sim_%.o $(B)/libsim.a $(B)/libunit.a $(B)/libcore.a $(B)/libcommon.a
+	@mkdir -p $(@D)
+	@echo "  LD $@"
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
+
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC $@"
@@ -89,7 +100,7 @@ $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/libunit.a $(LIBS)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(B)/libunit.a \
 		-Wl,--start-group $(LIBS) -Wl,--end-group $(PKG_LIBS)
 
-everything: all lab $(UNIT_BINS)
+everything: all lab $(UNIT_BINS) $(SIM_BINS)
 fuzz: everything $(FUZZ_BINS)
 
 unit: $(UNIT_BINS) ## build and run the unit tests only
