@@ -7,9 +7,11 @@
  * Bounds:  ACKS_WINDOW counters; FRAME_ACK_RANGES_MAX ranges: the lowest are
  *          forgotten first. A counter below the window counts as a replay.
  * Owner:   the caller owns the struct from acks_init() to acks_done().
- * Source:  engine.md's rules in docs/protocol.md, "Acknowledgements": every
- *          max(2, min(16, window / 8)) packets or min(5 ms, srtt / 8); at once
- *          on a gap, after idle, on request. RFC 9000, 13.2; RFC 6479 (window).
+ * Errors:  0 or -errno.
+ * Source:  docs/protocol.md, "Acknowledgements": every max(2, min(16,
+ *          window / 8)) packets or min(5 ms, srtt / 8); at once out of order,
+ *          after a silence of a round trip, on request. RFC 9000, 13.2;
+ *          RFC 6479 (window).
  */
 #ifndef DAEMON_CORE_ACKS_H
 #define DAEMON_CORE_ACKS_H
@@ -23,7 +25,7 @@ enum { ACKS_WINDOW = 32768 };
 
 struct acks {
 	uint64_t next;    /* one above the highest counter that came */
-	uint64_t *window; /* bitmap of ACKS_WINDOW bits, made with the first packet */
+	uint64_t *window; /* bitmap of ACKS_WINDOW bits */
 	struct ranges ranges;
 	ns_t highest_at; /* when the highest one came */
 	unsigned unsaid; /* packets to acknowledge that no frame has told of */
@@ -31,10 +33,10 @@ struct acks {
 	ns_t last_at;    /* when the last packet to acknowledge came */
 };
 
-int acks_init(struct acks *a) MUST_CHECK;
+int acks_init(struct acks *a) MUST_CHECK; /* -ENOMEM */
 void acks_done(struct acks *a);
 
-/* Whether this counter may still be opened: neither seen nor too old. */
+/* Whether this counter may still be opened: not seen, not too old, not impossible. */
 bool acks_is_new(const struct acks *a, uint64_t counter);
 
 /* What the pace of acknowledgements depends on. */
@@ -44,13 +46,13 @@ struct acks_pace {
 };
 
 /*
- * A packet that opened. `wants_ack`: it holds more than acknowledgements.
- * `at_once`: its header asks for that.
+ * A packet that opened, whose counter is new. `wants_ack`: it holds more than
+ * acknowledgements. `at_once`: its header asks for that.
  */
 void acks_received(struct acks *a, uint64_t counter, bool wants_ack, bool at_once,
 		   const struct acks_pace *pace, ns_t now);
 
-/* Fills in the ranges, times and n_ranges. False: nothing has come yet. */
+/* Fills in everything, the newest ranges. False: nothing has come yet. */
 bool acks_frame(const struct acks *a, uint8_t subflow, size_t max_ranges, ns_t now,
 		struct frame_ack *ret_ack);
 /* A frame has been sent. */

@@ -901,7 +901,7 @@ the_impossible_is_refused(void **state)
 
 /*
  * The same told again costs its ranges and not what is in them: 64 ranges of some
- * 500 packets, a hundred thousand times. If it did, this would take a minute.
+ * 500 packets, a hundred thousand times.
  */
 static void
 repetition_is_cheap(void **state)

@@ -1,0 +1,300 @@
+/*
+ * What came and when to say so, against a map of all counters and the rules as written.
+ */
+#include "tests/unit/unit.h"
+
+#include "daemon/core/acks.h"
+#include "tests/unit/seed.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAP = 3 * ACKS_WINDOW, PACKETS = 3000 };
+
+static unsigned seed;
+
+static uint64_t
+draw(uint64_t below)
+{
+	return ((uint64_t)rand_r(&seed) << 31 ^ (uint64_t)rand_r(&seed)) % below;
+}
+
+struct naive {
+	uint64_t base;
+	bool came[MAP], told[MAP];
+	uint64_t n; /* one above the highest, from base; 0: nothing came */
+};
+
+static bool
+naive_is_new(const struct naive *v, uint64_t i)
+{
+	if (v->n > i && v->n - i > ACKS_WINDOW)
+		return false;
+	return !v->came[i];
+}
+
+/* The ranges of what is told, highest first; returns how many, at most one too many. */
+static uint32_t
+naive_ranges(const struct naive *v, struct range ranges[FRAME_ACK_RANGES_MAX + 1])
+{
+	uint32_t n = 0;
+
+	for (uint64_t i = v->n; i > 0; i--) {
+		if (!v->told[i - 1])
+			continue;
+		if (i == v->n || !v->told[i])
+			ranges[n++].end = v->base + i;
+		ranges[n - 1].start = v->base + i - 1;
+	}
+	return n;
+}
+
+static void
+naive_received(struct naive *v, uint64_t i)
+{
+	struct range ranges[FRAME_ACK_RANGES_MAX + 1];
+
+	v->came[i] = v->told[i] = true;
+	if (i >= v->n)
+		v->n = i + 1;
+	if (naive_ranges(v, ranges) <= FRAME_ACK_RANGES_MAX)
+		return;
+	for (uint64_t c = ranges[FRAME_ACK_RANGES_MAX].start;
+	     c < ranges[FRAME_ACK_RANGES_MAX].end; c++)
+		v->told[c - v->base] = false;
+}
+
+/* Near the edges, in order, seen before, or far. */
+static uint64_t
+interesting(const struct naive *v)
+{
+	uint64_t i;
+
+	switch (draw(8)) {
+	case 0: i = v->n - ACKS_WINDOW + draw(5) - 2; break;
+	case 1: i = v->n + draw(200); break;
+	case 2: i = v->n - draw(300); break;
+	case 3: i = v->n - draw(ACKS_WINDOW + 100); break;
+	case 4: i = draw(60) == 0 ? v->n + draw(ACKS_WINDOW + 10) : v->n + 1; break;
+	default: i = v->n; break;
+	}
+	return i < MAP ? i : draw(MAP);
+}
+
+static void
+same_frame(const struct acks *a, const struct naive *v, size_t max_ranges)
+{
+	struct range ranges[FRAME_ACK_RANGES_MAX + 1];
+	uint32_t n = (uint32_t)min_size(naive_ranges(v, ranges), max_ranges);
+	struct frame_ack f = {.n_ranges = 99};
+
+	assert_int_equal(acks_frame(a, 7, max_ranges, a->highest_at, &f), n > 0);
+	if (n == 0) {
+		assert_int_equal(f.n_ranges, 99);
+		return;
+	}
+	assert_int_equal(f.subflow, 7);
+	assert_int_equal(f.n_ranges, n);
+	assert_memory_equal(f.ranges, ranges, n * sizeof(*ranges));
+}
+
+static void
+window_and_ranges_are_the_maps(void **state)
+{
+	static const uint64_t bases[] = {0, 12345, UINT64_C(1) << 40,
+					 WIRE_NUMBER_MAX - MAP + 1};
+	static const struct acks_pace pace = {0};
+	static struct naive v;
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_LEN(bases); k++) {
+		struct acks a;
+
+		memset(&v, 0, sizeof(v));
+		v.base = bases[k];
+		assert_int_equal(acks_init(&a), 0);
+		assert_int_equal(a.due_at, NS_NEVER);
+		same_frame(&a, &v, FRAME_ACK_RANGES_MAX);
+		/* The first one is far above 0. */
+		assert_true(acks_is_new(&a, v.base));
+		acks_received(&a, v.base, true, false, &pace, 0);
+		naive_received(&v, 0);
+		for (int n = 0; n < PACKETS; n++) {
+			uint64_t i = interesting(&v);
+
+			assert_int_equal(acks_is_new(&a, v.base + i),
+					 naive_is_new(&v, i));
+			if (naive_is_new(&v, i)) {
+				acks_received(&a, v.base + i, draw(2), false, &pace, n);
+				naive_received(&v, i);
+				assert_false(acks_is_new(&a, v.base + i));
+			}
+			if (n % 4 == 0)
+				same_frame(&a, &v, FRAME_ACK_RANGES_MAX);
+			if (n % 16 == 0)
+				same_frame(&a, &v, draw(FRAME_ACK_RANGES_MAX));
+		}
+		for (uint64_t i = 0; i < MAP; i++)
+			assert_int_equal(acks_is_new(&a, v.base + i),
+					 naive_is_new(&v, i));
+		assert_false(acks_is_new(&a, WIRE_NUMBER_MAX + 1));
+		assert_false(acks_is_new(&a, UINT64_MAX));
+		acks_done(&a);
+	}
+}
+
+/* Every second counter: more ranges than a frame holds, the newest are told. */
+static void
+the_lowest_ranges_are_forgotten(void **state)
+{
+	static const struct acks_pace pace = {0};
+	struct frame_ack f;
+	struct acks a;
+
+	(void)state;
+	assert_int_equal(acks_init(&a), 0);
+	for (uint64_t i = 0; i < 200; i++)
+		acks_received(&a, 2 * i, true, false, &pace, 0);
+	/* One below all that is told does not push any of them out. */
+	acks_received(&a, 1, true, false, &pace, 0);
+	assert_true(acks_frame(&a, 0, 1000, 0, &f));
+	assert_int_equal(f.n_ranges, FRAME_ACK_RANGES_MAX);
+	for (uint64_t i = 0; i < FRAME_ACK_RANGES_MAX; i++) {
+		assert_int_equal(f.ranges[i].start, 2 * (199 - i));
+		assert_int_equal(f.ranges[i].end, 2 * (199 - i) + 1);
+	}
+	acks_done(&a);
+}
+
+/* The rules of docs/protocol.md; `gap`: since the last one that wanted it. */
+static bool
+is_at_once(const struct acks_pace *pace, unsigned unsaid, bool in_order, ns_t gap)
+{
+	unsigned many = pace->packets / 8;
+
+	many = many > 16 ? 16 : many;
+	many = many < 2 ? 2 : many;
+	return unsaid >= many || !in_order ||
+	       gap > (pace->srtt > 5 * NS_PER_MS ? pace->srtt : 5 * NS_PER_MS);
+}
+
+static void
+acknowledgements_come_when_they_should(void **state)
+{
+	static const struct acks_pace paces[] = {
+		{0, 0},
+		{30 * NS_PER_MS, 10},
+		{30 * NS_PER_MS, 40},
+		{200 * NS_PER_MS, 1000},
+		{NS_PER_MS, 100},
+	};
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_LEN(paces); k++) {
+		const struct acks_pace *pace = &paces[k];
+		const ns_t delay = pace->srtt == 0 || pace->srtt > 40 * NS_PER_MS
+					   ? 5 * NS_PER_MS
+					   : pace->srtt / 8;
+		ns_t now = 0, last_at = -NS_PER_SEC, due_at = NS_NEVER;
+		unsigned unsaid = 0, by_time = 0, by_count = 0;
+		uint64_t next = 0;
+		struct acks a;
+
+		assert_int_equal(acks_init(&a), 0);
+		for (int n = 0; n < 20000; n++) {
+			bool wants = draw(4) != 0, asks = draw(100) == 0;
+			bool in_order = draw(50) != 0;
+			uint64_t counter = in_order ? next : next + 1 + draw(3);
+
+			now += (ns_t)draw(draw(20) == 0 ? (uint64_t)10 * NS_PER_MS
+							: NS_PER_MS);
+			now += draw(300) == 0 ? 300 * NS_PER_MS : 0;
+			if (a.due_at <= now) {
+				by_time += unsaid == 1;
+				acks_said(&a);
+				assert_int_equal(a.due_at, NS_NEVER);
+				unsaid = 0;
+				due_at = NS_NEVER;
+			}
+			acks_received(&a, counter, wants, asks, pace, now);
+			next = counter + 1;
+			if (wants) {
+				bool now_due;
+
+				unsaid++;
+				now_due = asks || is_at_once(pace, unsaid, in_order,
+							     now - last_at);
+				by_count += now_due && unsaid > 1;
+				due_at = min_ns(due_at, now_due ? now : now + delay);
+				last_at = now;
+			}
+			assert_int_equal(a.due_at, due_at);
+			assert_int_equal(a.unsaid, unsaid);
+		}
+		assert_true(by_time > 10 && by_count > 10);
+		acks_done(&a);
+	}
+}
+
+/* One that comes late may still save its sender from taking it for lost. */
+static void
+late_ones_are_told_at_once(void **state)
+{
+	static const struct acks_pace pace = {30 * NS_PER_MS, 1000};
+	struct acks a;
+
+	(void)state;
+	assert_int_equal(acks_init(&a), 0);
+	acks_received(&a, 0, true, false, &pace, 0);
+	acks_said(&a);
+	acks_received(&a, 2, true, false, &pace, 1);
+	assert_int_equal(a.due_at, 1);
+	acks_said(&a);
+	acks_received(&a, 1, true, false, &pace, 2);
+	assert_int_equal(a.due_at, 2);
+	acks_said(&a);
+	acks_received(&a, 3, true, false, &pace, 3);
+	assert_int_equal(a.due_at, 3 + 30 * NS_PER_MS / 8);
+	acks_done(&a);
+}
+
+static void
+frames_tell_the_time_of_the_highest(void **state)
+{
+	static const struct acks_pace pace = {0};
+	const ns_t at = INT64_C(5000000) * NS_PER_SEC + 123456789;
+	struct frame_ack f;
+	struct acks a;
+
+	(void)state;
+	assert_int_equal(acks_init(&a), 0);
+	assert_false(acks_frame(&a, 1, 64, at, &f));
+	acks_received(&a, 9, false, false, &pace, at);
+	assert_int_equal(a.due_at, NS_NEVER);
+	acks_received(&a, 8, true, false, &pace, at + NS_PER_SEC);
+	assert_false(acks_frame(&a, 1, 0, at, &f));
+	assert_true(acks_frame(&a, 1, 64, at + 3 * NS_PER_SEC + 999, &f));
+	assert_int_equal(f.received_at, (uint32_t)(at / NS_PER_US));
+	assert_int_equal(f.delay, 3000000);
+	assert_int_equal(f.n_ranges, 1);
+	assert_int_equal(f.ranges[0].start, 8);
+	assert_int_equal(f.ranges[0].end, 10);
+	assert_true(acks_frame(&a, 1, 64, at + 9999 * NS_PER_SEC, &f));
+	assert_int_equal(f.delay, UINT32_MAX);
+	acks_done(&a);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(window_and_ranges_are_the_maps),
+		cmocka_unit_test(the_lowest_ranges_are_forgotten),
+		cmocka_unit_test(acknowledgements_come_when_they_should),
+		cmocka_unit_test(late_ones_are_told_at_once),
+		cmocka_unit_test(frames_tell_the_time_of_the_highest),
+	};
+
+	seed = seed_choose();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
