@@ -143,6 +143,36 @@ window_and_ranges_are_the_maps(void **state)
 	}
 }
 
+/* What is skipped is new and what stays in the window is not, bit by bit. */
+static void
+jumps_clear_what_they_skip(void **state)
+{
+	static const struct acks_pace pace = {0};
+
+	(void)state;
+	for (int n = 0; n < 400; n++) {
+		const uint64_t some = 300;
+		const uint64_t between = ACKS_WINDOW - 200 + draw(100);
+		const bool is_far = n % 8 == 0;
+		const uint64_t to = ACKS_WINDOW * (is_far ? 2 : 1) + draw(some - 10);
+		struct acks a;
+
+		assert_int_equal(acks_init(&a), 0);
+		for (uint64_t i = 0; i < some; i++)
+			acks_received(&a, i, true, false, &pace, 0);
+		if (!is_far)
+			acks_received(&a, between, true, false, &pace, 0);
+		acks_received(&a, to, true, false, &pace, 0);
+		for (uint64_t i = 0; i <= to + 1; i++) {
+			bool came = i < some || i == to || (!is_far && i == between);
+
+			assert_int_equal(acks_is_new(&a, i),
+					 !came && i + ACKS_WINDOW > to);
+		}
+		acks_done(&a);
+	}
+}
+
 /* Every second counter: more ranges than a frame holds, the newest are told. */
 static void
 the_lowest_ranges_are_forgotten(void **state)
@@ -289,6 +319,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(window_and_ranges_are_the_maps),
+		cmocka_unit_test(jumps_clear_what_they_skip),
 		cmocka_unit_test(the_lowest_ranges_are_forgotten),
 		cmocka_unit_test(acknowledgements_come_when_they_should),
 		cmocka_unit_test(late_ones_are_told_at_once),
