@@ -30,6 +30,8 @@ acks_done(struct acks *a)
 	a->window = NULL;
 }
 
+#define TRIM_GAP (250 * NS_PER_MS)
+
 static uint64_t *
 word_of(const struct acks *a, uint64_t counter)
 {
@@ -91,6 +93,21 @@ longest_delay(const struct acks_pace *pace)
 	return min_ns(ACKS_DELAY_MAX, pace->srtt / TIMES_OF_RTT);
 }
 
+/*
+ * A hole that a loss has left never closes, and every frame would tell of it: what
+ * came before was told often enough, and is told no more.
+ */
+static void
+trim(struct acks *a, ns_t srtt, ns_t now)
+{
+	if (now - a->mark_at < max_ns(TRIM_GAP, 2 * srtt))
+		return;
+	ranges_remove_below(&a->ranges, a->old_mark);
+	a->old_mark = a->mark;
+	a->mark = a->next - 1;
+	a->mark_at = now;
+}
+
 void
 acks_received(struct acks *a, uint64_t counter, bool wants_ack, bool at_once,
 	      const struct acks_pace *pace, ns_t now)
@@ -106,6 +123,7 @@ acks_received(struct acks *a, uint64_t counter, bool wants_ack, bool at_once,
 	}
 	*word_of(a, counter) |= bit_of(counter);
 	add_range(a, counter);
+	trim(a, pace->srtt, now);
 	if (!wants_ack)
 		return;
 

@@ -27,10 +27,12 @@ struct acks {
 	uint64_t next;    /* one above the highest counter that came */
 	uint64_t *window; /* bitmap of ACKS_WINDOW bits */
 	struct ranges ranges;
-	ns_t highest_at; /* when the highest one came */
-	unsigned unsaid; /* packets to acknowledge that no frame has told of */
-	ns_t due_at;     /* when to tell at the latest; NS_NEVER: nothing to tell */
-	ns_t last_at;    /* when the last packet to acknowledge came */
+	ns_t highest_at;         /* when the highest one came */
+	unsigned unsaid;         /* packets to acknowledge that no frame has told of */
+	uint64_t mark, old_mark; /* the highest counter at the last two trims */
+	ns_t mark_at;
+	ns_t due_at;  /* when to tell at the latest; NS_NEVER: nothing to tell */
+	ns_t last_at; /* when the last packet to acknowledge came */
 };
 
 int acks_init(struct acks *a) MUST_CHECK; /* -ENOMEM */

@@ -55,7 +55,6 @@ loss_init(struct loss *l)
 		.cap = CAP_FIRST,
 		.largest_acked = SENT_NOBODY,
 		.threshold = LOSS_THRESHOLD,
-		.reorder_eighths = LOSS_EIGHTHS,
 		.loss_at = NS_NEVER,
 		.flying = empty,
 		.acked = empty,
@@ -217,11 +216,8 @@ learn(struct loss *l, const struct sent *p, uint64_t largest_before,
 			l->threshold = (uint32_t)distance + 1;
 		break;
 	case LOST_BY_TIME:
-		if (p->counter >= l->eighths_from &&
-		    l->reorder_eighths < LOSS_EIGHTHS_MAX) {
-			l->reorder_eighths++;
-			l->eighths_from = l->next;
-		}
+		l->late = max_ns(l->late,
+				 min_ns(sample->now - p->sent_at, LOSS_LATE_MAX));
 		break;
 	case LOST_BY_DEATH: break;
 	}
@@ -385,8 +381,7 @@ count_round(struct loss *l, const struct sent *p)
 		l->threshold = LOSS_THRESHOLD_MAX;
 	else if (l->threshold > LOSS_THRESHOLD)
 		l->threshold -= (l->threshold - LOSS_THRESHOLD + 1) / 2;
-	if (l->reorder_eighths > LOSS_EIGHTHS)
-		l->reorder_eighths--;
+	l->late /= 2;
 }
 
 static void
@@ -410,7 +405,8 @@ void
 loss_detect(struct loss *l, const struct rtt *r, ns_t now, struct loss_sample *sample)
 {
 	const ns_t rtt = max_ns(rtt_smoothed(r), r->latest);
-	const ns_t wait = max_ns(rtt * l->reorder_eighths / 8, RTT_GRANULARITY);
+	const ns_t wait =
+		max_ns(max_ns(rtt, l->late) * LOSS_EIGHTHS / 8, RTT_GRANULARITY);
 	const ns_t persistent_after = PERSISTENT_PTOS * rtt_pto(r, ACKS_DELAY_MAX);
 
 	l->loss_at = NS_NEVER;
@@ -428,7 +424,7 @@ loss_detect(struct loss *l, const struct rtt *r, ns_t now, struct loss_sample *s
 		if (!p->mtu_probe)
 			count_round(l, p);
 	}
-	forget(l, now - HOLD_RTTS * rtt);
+	forget(l, now - HOLD_RTTS * max_ns(rtt, l->late));
 	sample->now = now;
 	sample->delivered = l->delivered;
 	sample->in_flight = l->in_flight;

@@ -9,10 +9,10 @@
  *	 | decided | in flight | lost, held | in flight |
  *
  *          A packet is lost when one sent `threshold` packets later was
- *          acknowledged, or a later one was and reorder_eighths / 8 of
- *          max(srtt, latest) went by. Lost ones are held for two round trips:
- *          when an acknowledgement comes after all, the loss was spurious and
- *          the rule that was too hasty is relaxed. Whatever was taken, or
+ *          acknowledged, or a later one was and 9/8 of max(srtt, latest, late)
+ *          went by. Lost ones are held for two round trips: when an
+ *          acknowledgement comes after all, the loss was spurious, and the rule
+ *          that was too hasty waits for as long as this one took. Whatever was taken, or
  *          wanted no acknowledgement, leaves at the low end.
  * Units:   counters; bytes of whole datagrams (UDP payload); ns.
  * Bounds:  LOSS_PACKETS_MAX packets between low and next: more cannot be sent.
@@ -35,10 +35,10 @@ enum {
 	LOSS_PACKETS_MAX = 32768,
 	LOSS_THRESHOLD = 3,      /* packets, at first */
 	LOSS_THRESHOLD_MAX = 64, /* after spurious losses */
-	LOSS_EIGHTHS = 9,        /* of the round trip, at first */
-	LOSS_EIGHTHS_MAX = 16,   /* after spurious losses, one more a round trip */
+	LOSS_EIGHTHS = 9,        /* of the round trip, or of what came latest */
 	LOSS_ROUNDS = 16,        /* with losses, none spurious: halfway back again */
 };
+#define LOSS_LATE_MAX       NS_PER_SEC
 #define LOSS_THRESHOLD_NONE UINT32_MAX /* reordering beyond the maximum: time decides */
 
 /* Lost packets with nothing acknowledged in between; RFC 9002, 7.6. */
@@ -50,13 +50,13 @@ struct loss_run {
 
 struct loss {
 	struct sent *ring;
-	size_t cap;               /* power of two, grows to LOSS_PACKETS_MAX */
-	uint64_t low;             /* every counter below is forgotten */
-	uint64_t next;            /* the next packet's counter */
-	uint64_t largest_acked;   /* SENT_NOBODY: none */
-	uint64_t in_flight;       /* bytes */
-	uint32_t threshold;       /* packets, or LOSS_THRESHOLD_NONE */
-	unsigned reorder_eighths; /* of the round trip */
+	size_t cap;             /* power of two, grows to LOSS_PACKETS_MAX */
+	uint64_t low;           /* every counter below is forgotten */
+	uint64_t next;          /* the next packet's counter */
+	uint64_t largest_acked; /* SENT_NOBODY: none */
+	uint64_t in_flight;     /* bytes */
+	uint32_t threshold;     /* packets, or LOSS_THRESHOLD_NONE */
+	ns_t late; /* how long what was taken for lost took to be acknowledged; 0: never */
 	ns_t loss_at; /* when a packet will be lost by time; NS_NEVER: none waits */
 	ns_t last_sent_at; /* of those that want an acknowledgement */
 	uint64_t lost_packets, spurious_packets, sent_packets; /* statistics */
@@ -67,11 +67,10 @@ struct loss {
 	/* The module's own. */
 	struct sent_list flying, acked, lost; /* the latter two wait to be taken */
 	struct loss_run run;
-	uint64_t order;        /* packets that wanted an acknowledgement so far */
-	ns_t first_acked_at;   /* NS_NEVER: nothing was */
-	uint64_t eighths_from; /* what was sent before does not raise them again */
-	uint64_t round_from;   /* what was sent before is no new round with losses */
-	unsigned rounds;       /* with losses since the last spurious one */
+	uint64_t order;      /* packets that wanted an acknowledgement so far */
+	ns_t first_acked_at; /* NS_NEVER: nothing was */
+	uint64_t round_from; /* what was sent before is no new round with losses */
+	unsigned rounds;     /* with losses since the last spurious one */
 };
 
 /* What one acknowledgement, or the time that went by, has changed. */

@@ -314,6 +314,29 @@ frames_tell_the_time_of_the_highest(void **state)
 	acks_done(&a);
 }
 
+/* One packet a millisecond, every twentieth is lost: old holes are told no more. */
+static void
+old_holes_are_forgotten(void **state)
+{
+	const struct acks_pace pace = {20 * NS_PER_MS, 0};
+	struct frame_ack f;
+	struct acks a;
+
+	(void)state;
+	assert_int_equal(acks_init(&a), 0);
+	for (uint64_t c = 0; c < 5000; c++) {
+		ns_t now = NS_PER_SEC + (ns_t)c * NS_PER_MS;
+
+		if (c % 20 != 19)
+			acks_received(&a, c, true, false, &pace, now);
+	}
+	assert_true(acks_frame(&a, 1, FRAME_ACK_RANGES_MAX, 6 * NS_PER_SEC, &f));
+	assert_in_range(f.n_ranges, 12, 40);
+	assert_int_equal(f.ranges[0].end, 4999);
+	assert_false(acks_is_new(&a, 4000));
+	acks_done(&a);
+}
+
 int
 main(void)
 {
@@ -323,6 +346,7 @@ main(void)
 		cmocka_unit_test(the_lowest_ranges_are_forgotten),
 		cmocka_unit_test(acknowledgements_come_when_they_should),
 		cmocka_unit_test(late_ones_are_told_at_once),
+		cmocka_unit_test(old_holes_are_forgotten),
 		cmocka_unit_test(frames_tell_the_time_of_the_highest),
 	};
 

@@ -38,8 +38,9 @@ struct naive {
 	uint64_t largest;
 	bool has_largest;
 	uint32_t threshold;
-	unsigned eighths, rounds;
-	uint64_t eighths_from, round_from, run_from, limited_until;
+	unsigned rounds;
+	ns_t late;
+	uint64_t round_from, run_from, limited_until;
 	ns_t first_acked_at, delivered_at, first_sent_at, held_from;
 	uint64_t delivered, spurious, lost;
 };
@@ -122,9 +123,8 @@ naive_spurious(struct naive *v, const struct naive_packet *p, struct loss_sample
 			v->threshold = LOSS_THRESHOLD_NONE;
 		if (wanted > v->threshold)
 			v->threshold = (uint32_t)wanted;
-	} else if (c >= v->eighths_from && v->eighths < LOSS_EIGHTHS_MAX) {
-		v->eighths++;
-		v->eighths_from = v->n;
+	} else if (s->now - p->is.sent_at > v->late) {
+		v->late = min_ns(s->now - p->is.sent_at, LOSS_LATE_MAX);
 	}
 }
 
@@ -194,7 +194,7 @@ naive_round(struct naive *v, uint64_t c)
 	v->threshold = v->threshold == LOSS_THRESHOLD_NONE
 			       ? LOSS_THRESHOLD_MAX
 			       : LOSS_THRESHOLD + (v->threshold - LOSS_THRESHOLD) / 2;
-	v->eighths -= v->eighths > LOSS_EIGHTHS;
+	v->late /= 2;
 }
 
 static void
@@ -214,7 +214,7 @@ static ns_t
 naive_detect(struct naive *v, const struct rtt *r, ns_t now, struct loss_sample *s)
 {
 	ns_t rtt = max_ns(rtt_smoothed(r), r->latest);
-	ns_t wait = max_ns(NS_PER_MS, rtt * v->eighths / 8), at = NS_NEVER;
+	ns_t wait = max_ns(NS_PER_MS, max_ns(rtt, v->late) * 9 / 8), at = NS_NEVER;
 	ns_t long_time = 3 * rtt_pto(r, ACKS_DELAY_MAX);
 
 	for (uint64_t i = 0; v->has_largest && i < v->largest; i++) {
@@ -296,7 +296,7 @@ same_state(struct pair *p)
 	assert_int_equal(p->l.next, p->v.n);
 	assert_int_equal(p->l.in_flight, naive_in_flight(&p->v));
 	assert_int_equal(p->l.threshold, p->v.threshold);
-	assert_int_equal(p->l.reorder_eighths, p->v.eighths);
+	assert_int_equal(p->l.late, p->v.late);
 	assert_int_equal(p->l.delivered, p->v.delivered);
 	assert_int_equal(p->l.lost_packets, p->v.lost);
 	assert_int_equal(p->l.spurious_packets, p->v.spurious);
@@ -348,7 +348,6 @@ pair_init(struct pair *p)
 	memset(p, 0, sizeof(*p));
 	assert_int_equal(loss_init(&p->l), 0);
 	p->v.threshold = LOSS_THRESHOLD;
-	p->v.eighths = LOSS_EIGHTHS;
 	p->v.first_acked_at = NS_NEVER;
 	p->v.held_from = INT64_MIN;
 }
@@ -568,12 +567,12 @@ detection_is_the_models(void **state)
 		p = run_pair(&networks[i]);
 		persistents += p->persistents;
 		spurious += p->v.spurious;
-		relaxed += p->v.eighths > LOSS_EIGHTHS;
+		relaxed += p->v.late > 0;
 		by_time_alone += p->v.threshold == LOSS_THRESHOLD_NONE;
 		/* In order and with nothing lost, nothing is taken for lost. */
 		if (networks[i].percent == 0 && networks[i].jitter == 0)
-			assert_int_equal(p->v.eighths + p->v.threshold,
-					 LOSS_EIGHTHS + LOSS_THRESHOLD);
+			assert_int_equal((uint64_t)p->v.late + p->v.threshold,
+					 LOSS_THRESHOLD);
 	}
 	assert_true(persistents > 0 && spurious > 100);
 	assert_true(relaxed > 0 && by_time_alone > 0);
