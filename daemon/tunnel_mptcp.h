@@ -1,67 +1,18 @@
 /*
- * tunnel_mptcp - streams over kernel MPTCP: one leg each.
+ * tunnel_mptcp - streams over kernel MPTCP: what its two roles share.
  *
- * Model:   what both roles share: the life of a stream. Legs are made by
- *          mptcp_client, taken in by mptcp_server.
- *
- *	client  CONNECTING -> GREETING -> IDLE -> OPENING -> OPEN -> CLOSED
- *	        (a stream with a user goes from GREETING to OPENING at once)
- *	server                            IDLE -> OPENING -> OPEN -> CLOSED
- *	                                              '-> LEAVING -^
- *
- * Owner:   the tunnel owns its streams; a CLOSED one is freed when the turn of
- *          the event loop is over.
+ * Owner:   mptcp_client or mptcp_server, which it is a part of; it owns its
+ *          streams.
  */
 #ifndef DAEMON_TUNNEL_MPTCP_H
 #define DAEMON_TUNNEL_MPTCP_H
 
 #include "common/list.h"
-#include "daemon/egress.h"
-#include "daemon/leg.h"
+#include "daemon/mptcp_stream.h"
 #include "daemon/pump.h"
-#include "daemon/subflows.h"
-#include "daemon/tunnel.h"
 
 struct mptcp_client;
 struct mptcp_server;
-struct peer;
-
-enum stream_state {
-	STREAM_CONNECTING,
-	STREAM_GREETING,
-	STREAM_IDLE,
-	STREAM_OPENING,
-	STREAM_OPEN,
-	STREAM_LEAVING, /* server: refused, the answer is on its way */
-	STREAM_CLOSED,
-};
-
-struct tunnel_stream {
-	struct list node; /* of tunnel->streams, or tunnel->graves */
-	struct list pool; /* client: of the idle or the waiting ones */
-	struct tunnel *tunnel;
-	enum stream_state state;
-	struct leg leg;
-	struct leg_subflows subflows;
-	struct pump pump;
-	struct timer timer;
-	struct tunnel_user user;            /* client; on_closed NULL: none */
-	const struct config_listener *from; /* client */
-	const struct uplink *uplink;        /* client: of the first subflow */
-	struct peer *peer;                  /* server */
-	struct egress_request *connecting;  /* server */
-	struct config_host dest;
-	uint64_t id;
-	uint64_t number;      /* of the leg, in its session */
-	uint64_t bytes_seen;  /* at the last look of the half-close timer */
-	unsigned quiet_looks; /* since then */
-	ns_t created_at;
-	bool may_be_plain;
-	bool fresh;   /* client: counts in mptcp_client.fresh */
-	bool watched; /* subflows_add() was done */
-	bool fallback;
-	bool opened_told; /* client: on_opened was called */
-};
 
 struct tunnel {
 	struct loop *loop;
@@ -82,6 +33,9 @@ int tunnel_init(struct tunnel *t, struct loop *l, const struct config *c,
 		struct subflows *s) MUST_CHECK;
 void tunnel_done(struct tunnel *t); /* resets every stream */
 
+/* The stream, CLOSED, hears on_closed and is freed at the end of the turn. */
+void tunnel_mptcp_bury(struct tunnel *t, struct tunnel_stream *s);
+
 /* What is configured, where this kernel has it and lets us use it; else NULL. */
 const char *tunnel_congestion(const char *name);
 /*
@@ -90,21 +44,5 @@ const char *tunnel_congestion(const char *name);
  * N seconds of idleness it holds their window at 64 KiB for N seconds more.
  */
 size_t tunnel_receive_buffer(const struct tunnel *t);
-
-/* NULL: no memory. The stream is linked in, without a leg. */
-struct tunnel_stream *mptcp_stream_new(struct tunnel *t, enum stream_state state);
-/* Starts the stream's leg on `fd`. */
-int mptcp_stream_set_leg(struct tunnel_stream *s, int fd) MUST_CHECK;
-/* Client: the leg's header and HELLO are sent; OPEN too where a user waits. */
-int mptcp_stream_greet(struct tunnel_stream *s, const struct leg_header *header,
-		       const struct leg_hello *hello) MUST_CHECK;
-/* Client: gives an idle stream its user and destination, and sends OPEN. */
-int mptcp_stream_send_open(struct tunnel_stream *s) MUST_CHECK;
-/* Server: HELLO has opened; `leg` is taken over with what was read already. */
-void mptcp_stream_take_leg(struct tunnel_stream *s, struct leg *leg);
-/* Closes; on_closed is told at the end of the turn. With RST where `reset`. */
-void mptcp_stream_end(struct tunnel_stream *s, bool reset);
-/* Client: tells on_opened, ends the stream. */
-void mptcp_stream_refuse(struct tunnel_stream *s, enum open_status status);
 
 #endif
