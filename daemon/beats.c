@@ -66,7 +66,7 @@ static void
 on_ready(void *arg, int what)
 {
 	struct beat *b = arg;
-	struct scratch *sc = &b->server->tunnel.shared.scratch;
+	struct scratch *sc = &b->server->mptcp.shared.scratch;
 	int err = 0;
 
 	if (what & LOOP_WRITE)
@@ -88,7 +88,7 @@ on_ready(void *arg, int what)
 static int
 greet(struct beat *b)
 {
-	struct scratch *sc = &b->server->tunnel.shared.scratch;
+	struct scratch *sc = &b->server->mptcp.shared.scratch;
 	int err = leg_send(&b->leg, RECORD_HELLO, NULL, 0);
 
 	if (err < 0 || b->leg.in_len == 0)

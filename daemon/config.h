@@ -36,7 +36,12 @@ enum config_role { ROLE_CLIENT, ROLE_SERVER };
 enum config_pm { PM_AUTO, PM_USERSPACE, PM_KERNEL };
 enum config_priority { PRIORITY_ALWAYS, PRIORITY_BACKUP, PRIORITY_NEVER };
 enum config_ingress { INGRESS_FORWARD, INGRESS_SOCKS5, INGRESS_HTTP };
-enum config_transport { TRANSPORT_AUTO, TRANSPORT_MPTCP };
+enum config_transport {
+	TRANSPORT_AUTO,
+	TRANSPORT_MPTCP,
+	TRANSPORT_UDP,
+	TRANSPORT_COUNT,
+};
 enum config_protect { PROTECT_FULL, PROTECT_AUTH };
 
 struct config_host {

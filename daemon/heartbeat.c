@@ -168,7 +168,7 @@ take_record(struct heartbeat *h, const struct record *r)
 static int
 read_leg(struct heartbeat *h)
 {
-	struct scratch *sc = &h->client->tunnel.shared.scratch;
+	struct scratch *sc = &h->client->mptcp.shared.scratch;
 	struct record r;
 	int err;
 

@@ -126,11 +126,11 @@ static int
 init_parts(struct mptcp_client *c, struct loop *l, const struct config *conf,
 	   struct subflows *s)
 {
-	int err = tunnel_init(&c->tunnel, l, conf, s);
+	int err = tunnel_mptcp_init(&c->mptcp, l, conf, s);
 
 	if (err < 0)
 		return err;
-	c->tunnel.client = c;
+	c->mptcp.client = c;
 	c->heartbeats = calloc(UPLINKS_MAX, sizeof(*c->heartbeats));
 	c->race = mptcp_race_new(c);
 	if (c->heartbeats == NULL || c->race == NULL)
@@ -140,59 +140,6 @@ init_parts(struct mptcp_client *c, struct loop *l, const struct config *conf,
 	if (err == 0)
 		err = timer_init(&c->tick, l, on_tick, c);
 	return err;
-}
-
-struct tunnel *
-tunnel_new_client(struct loop *l, const struct config *conf, struct uplinks *u,
-		  struct subflows *s, struct resolver *r, struct errmsg *why)
-{
-	struct mptcp_client *c = calloc(1, sizeof(*c));
-	int err;
-
-	if (c == NULL) {
-		errmsg_set(why, -ENOMEM, "no memory");
-		return NULL;
-	}
-	c->loop = l;
-	c->config = conf;
-	c->uplinks = u;
-	c->resolver = r;
-	list_init(&c->idle);
-	list_init(&c->waiting);
-	c->target = POOL_MIN;
-	err = init_parts(c, l, conf, s);
-	if (err < 0)
-		errmsg_set(why, err, "no memory");
-	else
-		err = load_keys(c, why);
-	if (err < 0) {
-		mptcp_client_free(c);
-		return NULL;
-	}
-	snprintf(c->state_text, sizeof(c->state_text), "connecting");
-	look_up_endpoints(c);
-	mptcp_race_start(c->race);
-	timer_set(&c->tick, TICK);
-	return &c->tunnel;
-}
-
-void
-mptcp_client_free(struct mptcp_client *c)
-{
-	if (c->tunnel.client != NULL)
-		tunnel_done(&c->tunnel);
-	timer_done(&c->tick);
-	for (size_t i = 0; c->heartbeats != NULL && i < UPLINKS_MAX; i++)
-		heartbeat_done(&c->heartbeats[i]);
-	for (size_t i = 0; i < ARRAY_LEN(c->lookups); i++) {
-		if (c->lookups[i].lookup != NULL)
-			resolver_cancel(c->lookups[i].lookup);
-	}
-	mptcp_race_free(c->race);
-	prng_done(&c->prng);
-	free(c->heartbeats);
-	crypto_wipe(c, sizeof(*c));
-	free(c);
 }
 
 const struct addr *
@@ -233,8 +180,8 @@ refresh_heartbeats(struct mptcp_client *c, bool anew)
 static void
 reset_streams(struct mptcp_client *c)
 {
-	list_for_each_safe (it, &c->tunnel.streams) {
-		struct tunnel_stream *s = list_entry(it, struct tunnel_stream, node);
+	list_for_each_safe (it, &c->mptcp.streams) {
+		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, node);
 
 		if (s->state != STREAM_CONNECTING)
 			mptcp_stream_end(s, true);
@@ -255,7 +202,7 @@ mptcp_client_session_made(struct mptcp_client *c, const struct handshake_answer 
 	memcpy(s->stream_secret, keys->stream_secret, sizeof(s->stream_secret));
 	s->since = loop_now(c->loop);
 	s->up = true;
-	c->tunnel.counters.handshakes++;
+	c->mptcp.counters.handshakes++;
 	snprintf(c->state_text, sizeof(c->state_text), "connected to %s with %s",
 		 c->config->server.name, aead_name((enum aead_alg)answer->aead));
 	if (restarted) {
@@ -288,21 +235,6 @@ mptcp_client_session_doubtful(struct mptcp_client *c, const char *why)
 }
 
 void
-mptcp_client_uplink_changed(struct mptcp_client *c, struct uplink *u)
-{
-	struct heartbeat *h = &c->heartbeats[u->id - 1];
-	bool anew = u->state < UPLINK_PROBING || u->state == UPLINK_OFF ||
-		    u->ifindex != h->ifindex;
-
-	h->ifindex = u->ifindex;
-	heartbeat_refresh(h, u, anew);
-	if (!uplink_is_usable(u))
-		mptcp_pool_uplink_gone(c, u);
-	mptcp_race_hurry(c->race);
-	mptcp_pool_refill(c);
-}
-
-void
 mptcp_client_lost(struct mptcp_client *c, const struct subflow *sf)
 {
 	/* 0: its address is no uplink's any more. */
@@ -313,8 +245,8 @@ mptcp_client_lost(struct mptcp_client *c, const struct subflow *sf)
 void
 mptcp_client_peer_lost(struct mptcp_client *c, uint64_t number, uint8_t address_id)
 {
-	list_for_each (it, &c->tunnel.streams) {
-		struct tunnel_stream *s = list_entry(it, struct tunnel_stream, node);
+	list_for_each (it, &c->mptcp.streams) {
+		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, node);
 		struct leg_subflows *ls = &s->subflows;
 
 		for (size_t i = 0; s->watched && s->number == number && i < ls->n;
@@ -324,7 +256,7 @@ mptcp_client_peer_lost(struct mptcp_client *c, uint64_t number, uint8_t address_
 			if (sf->local_id != address_id || sf->state != SUBFLOW_UP)
 				continue;
 			mptcp_client_lost(c, sf);
-			subflows_peer_lost(c->tunnel.subflows, ls, &sf->local);
+			subflows_peer_lost(c->mptcp.subflows, ls, &sf->local);
 			return;
 		}
 	}
@@ -344,4 +276,91 @@ on_tick(void *arg)
 		mptcp_race_start(c->race);
 	mptcp_pool_tick(c);
 	timer_set(&c->tick, TICK);
+}
+
+static void
+uplink_changed(struct transport *base, struct uplink *u)
+{
+	struct mptcp_client *c = container_of(base, struct mptcp_client, mptcp.base);
+	struct heartbeat *h = &c->heartbeats[u->id - 1];
+	bool anew = u->state < UPLINK_PROBING || u->state == UPLINK_OFF ||
+		    u->ifindex != h->ifindex;
+
+	h->ifindex = u->ifindex;
+	heartbeat_refresh(h, u, anew);
+	if (!uplink_is_usable(u))
+		mptcp_pool_uplink_gone(c, u);
+	mptcp_race_hurry(c->race);
+	mptcp_pool_refill(c);
+}
+
+static const char *
+state_text(const struct transport *base)
+{
+	return container_of(base, struct mptcp_client, mptcp.base)->state_text;
+}
+
+static void
+free_client(struct transport *base)
+{
+	struct mptcp_client *c = container_of(base, struct mptcp_client, mptcp.base);
+
+	if (c->mptcp.client != NULL)
+		tunnel_mptcp_done(&c->mptcp);
+	timer_done(&c->tick);
+	for (size_t i = 0; c->heartbeats != NULL && i < UPLINKS_MAX; i++)
+		heartbeat_done(&c->heartbeats[i]);
+	for (size_t i = 0; i < ARRAY_LEN(c->lookups); i++) {
+		if (c->lookups[i].lookup != NULL)
+			resolver_cancel(c->lookups[i].lookup);
+	}
+	mptcp_race_free(c->race);
+	prng_done(&c->prng);
+	free(c->heartbeats);
+	crypto_wipe(c, sizeof(*c));
+	free(c);
+}
+
+static const struct transport_ops ops = {
+	.open = mptcp_pool_open,
+	.uplink_changed = uplink_changed,
+	.each = tunnel_mptcp_each,
+	.counters = tunnel_mptcp_counters,
+	.state_text = state_text,
+	.free = free_client,
+};
+
+struct transport *
+mptcp_client_new(struct loop *l, const struct config *conf, struct uplinks *u,
+		 struct subflows *s, struct resolver *r, struct errmsg *why)
+{
+	struct mptcp_client *c = calloc(1, sizeof(*c));
+	int err;
+
+	if (c == NULL) {
+		errmsg_set(why, -ENOMEM, "no memory");
+		return NULL;
+	}
+	c->loop = l;
+	c->config = conf;
+	c->uplinks = u;
+	c->resolver = r;
+	list_init(&c->idle);
+	list_init(&c->waiting);
+	c->target = POOL_MIN;
+	err = init_parts(c, l, conf, s);
+	if (err < 0)
+		errmsg_set(why, err, "no memory");
+	else
+		err = load_keys(c, why);
+	if (err < 0) {
+		free_client(&c->mptcp.base);
+		return NULL;
+	}
+	snprintf(c->state_text, sizeof(c->state_text), "connecting");
+	look_up_endpoints(c);
+	mptcp_race_start(c->race);
+	timer_set(&c->tick, TICK);
+	c->mptcp.base.ops = &ops;
+	return &c->mptcp.base;
 }

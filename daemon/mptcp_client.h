@@ -10,7 +10,7 @@
  *          wait, CONNECT_DEADLINE at most.
  *          A new session, made every SESSION_LIFE, changes nothing for legs
  *          that are there: each keeps the keys it was authenticated with.
- * Owner:   proxy, through tunnel_new_client() and tunnel_free().
+ * Owner:   the tunnel that it is added to.
  */
 #ifndef DAEMON_MPTCP_CLIENT_H
 #define DAEMON_MPTCP_CLIENT_H
@@ -42,7 +42,7 @@ struct endpoint_lookup {
 };
 
 struct mptcp_client {
-	struct tunnel tunnel;
+	struct tunnel_mptcp mptcp;
 	struct loop *loop;
 	const struct config *config;
 	struct uplinks *uplinks;
@@ -69,11 +69,9 @@ struct mptcp_client {
 };
 
 /* NULL and why: a key that cannot be read, no memory. */
-struct tunnel *
-tunnel_new_client(struct loop *l, const struct config *c, struct uplinks *u,
-		  struct subflows *s, struct resolver *r, struct errmsg *why);
-
-void mptcp_client_free(struct mptcp_client *c);
+struct transport *
+mptcp_client_new(struct loop *l, const struct config *c, struct uplinks *u,
+		 struct subflows *s, struct resolver *r, struct errmsg *why);
 
 /* What the parts of the client tell it. */
 void
@@ -81,7 +79,6 @@ mptcp_client_session_made(struct mptcp_client *c, const struct handshake_answer 
 			  const struct handshake_keys *keys);
 /* The server does not know the session any more, as it seems: make another. */
 void mptcp_client_session_doubtful(struct mptcp_client *c, const char *why);
-void mptcp_client_uplink_changed(struct mptcp_client *c, struct uplink *u);
 /* Our own sending end found `sf` dead: ask its uplink's heartbeat. */
 void mptcp_client_lost(struct mptcp_client *c, const struct subflow *sf);
 /* The server's sending end found a subflow dead. */
@@ -99,13 +96,13 @@ struct leg_header mptcp_client_next_header(struct mptcp_client *c);
 /* Any stream is open: heartbeats come more often. */
 bool mptcp_client_is_busy(const struct mptcp_client *c);
 
-/* Called by tunnel_mptcp. */
+/* Called by mptcp_stream. */
 /* No leg, or no answer to its HELLO, in time. */
-void mptcp_client_stream_timeout(struct mptcp_client *c, struct tunnel_stream *s);
-void mptcp_client_stream_connected(struct mptcp_client *c, struct tunnel_stream *s);
+void mptcp_client_stream_timeout(struct mptcp_client *c, struct mptcp_stream *s);
+void mptcp_client_stream_connected(struct mptcp_client *c, struct mptcp_stream *s);
 /* The server's HELLO is here: its leg is no stranger there any more. */
-void mptcp_client_stream_greeted(struct mptcp_client *c, struct tunnel_stream *s);
-void mptcp_client_stream_is_idle(struct mptcp_client *c, struct tunnel_stream *s);
-void mptcp_client_stream_ends(struct mptcp_client *c, struct tunnel_stream *s);
+void mptcp_client_stream_greeted(struct mptcp_client *c, struct mptcp_stream *s);
+void mptcp_client_stream_is_idle(struct mptcp_client *c, struct mptcp_stream *s);
+void mptcp_client_stream_ends(struct mptcp_client *c, struct mptcp_stream *s);
 
 #endif

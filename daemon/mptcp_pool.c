@@ -29,7 +29,7 @@ has_room(const struct mptcp_client *c, const struct uplink *u)
 }
 
 static void
-set_fresh(struct mptcp_client *c, struct tunnel_stream *s, bool fresh)
+set_fresh(struct mptcp_client *c, struct mptcp_stream *s, bool fresh)
 {
 	if (fresh && !s->fresh)
 		c->fresh[s->uplink->id - 1]++;
@@ -55,7 +55,7 @@ best_uplink(const struct mptcp_client *c, const struct uplink *not_this, bool wi
 
 /* A leg whose connect failed: its stream waits for another one, or ends. */
 static void
-connect_failed(struct mptcp_client *c, struct tunnel_stream *s)
+connect_failed(struct mptcp_client *c, struct mptcp_stream *s)
 {
 	leg_done(&s->leg, true);
 	set_fresh(c, s, false);
@@ -76,8 +76,8 @@ open_socket(struct mptcp_client *c, const struct uplink *u)
 		.kind = TCP_MPTCP,
 		.remote = *mptcp_client_remote(c, u),
 		.device = u->interface,
-		.congestion = c->tunnel.congestion,
-		.receive_buffer = tunnel_receive_buffer(&c->tunnel),
+		.congestion = c->mptcp.congestion,
+		.receive_buffer = tunnel_mptcp_receive_buffer(&c->mptcp),
 	};
 	int fd = tcp_connect_start(&tc);
 
@@ -88,7 +88,7 @@ open_socket(struct mptcp_client *c, const struct uplink *u)
 }
 
 static void
-connect_leg(struct mptcp_client *c, struct tunnel_stream *s, const struct uplink *u)
+connect_leg(struct mptcp_client *c, struct mptcp_stream *s, const struct uplink *u)
 {
 	ns_t patience = u->srtt == 0 ? NS_PER_SEC : 3 * u->srtt + CONNECT_LEAST;
 	int fd = open_socket(c, u);
@@ -109,7 +109,7 @@ connect_leg(struct mptcp_client *c, struct tunnel_stream *s, const struct uplink
 }
 
 void
-mptcp_client_stream_timeout(struct mptcp_client *c, struct tunnel_stream *s)
+mptcp_client_stream_timeout(struct mptcp_client *c, struct mptcp_stream *s)
 {
 	ns_t age = loop_now(c->loop) - s->created_at;
 	const struct uplink *u;
@@ -135,14 +135,14 @@ mptcp_client_stream_timeout(struct mptcp_client *c, struct tunnel_stream *s)
 }
 
 static bool
-wants_plain(const struct mptcp_client *c, const struct tunnel_stream *s)
+wants_plain(const struct mptcp_client *c, const struct mptcp_stream *s)
 {
 	return s->from != NULL && s->from->protect == PROTECT_AUTH &&
 	       c->session.answer.allow_auth_only;
 }
 
 void
-mptcp_client_stream_connected(struct mptcp_client *c, struct tunnel_stream *s)
+mptcp_client_stream_connected(struct mptcp_client *c, struct mptcp_stream *s)
 {
 	struct leg_hello hello = {.kind = LEG_STREAM, .uplink = s->uplink->id};
 	struct leg_header header;
@@ -169,7 +169,7 @@ mptcp_client_stream_connected(struct mptcp_client *c, struct tunnel_stream *s)
 }
 
 void
-mptcp_client_stream_is_idle(struct mptcp_client *c, struct tunnel_stream *s)
+mptcp_client_stream_is_idle(struct mptcp_client *c, struct mptcp_stream *s)
 {
 	timer_stop(&s->timer);
 	list_append(&c->idle, &s->pool);
@@ -177,7 +177,7 @@ mptcp_client_stream_is_idle(struct mptcp_client *c, struct tunnel_stream *s)
 }
 
 void
-mptcp_client_stream_greeted(struct mptcp_client *c, struct tunnel_stream *s)
+mptcp_client_stream_greeted(struct mptcp_client *c, struct mptcp_stream *s)
 {
 	set_fresh(c, s, false);
 	if (!list_empty(&c->waiting))
@@ -185,7 +185,7 @@ mptcp_client_stream_greeted(struct mptcp_client *c, struct tunnel_stream *s)
 }
 
 void
-mptcp_client_stream_ends(struct mptcp_client *c, struct tunnel_stream *s)
+mptcp_client_stream_ends(struct mptcp_client *c, struct mptcp_stream *s)
 {
 	set_fresh(c, s, false);
 	if (s->id != 0)
@@ -194,13 +194,13 @@ mptcp_client_stream_ends(struct mptcp_client *c, struct tunnel_stream *s)
 		c->ready[s->uplink->id - 1]--;
 }
 
-static struct tunnel_stream *
+static struct mptcp_stream *
 take_idle(struct mptcp_client *c)
 {
-	struct tunnel_stream *best = NULL;
+	struct mptcp_stream *best = NULL;
 
 	list_for_each (it, &c->idle) {
-		struct tunnel_stream *s = list_entry(it, struct tunnel_stream, pool);
+		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, pool);
 
 		if (best == NULL)
 			best = s;
@@ -218,7 +218,7 @@ take_idle(struct mptcp_client *c)
 }
 
 static void
-give_leg(struct mptcp_client *c, struct tunnel_stream *s)
+give_leg(struct mptcp_client *c, struct mptcp_stream *s)
 {
 	const struct uplink *u = best_uplink(c, NULL, true);
 
@@ -233,22 +233,22 @@ give_leg(struct mptcp_client *c, struct tunnel_stream *s)
 }
 
 struct tunnel_stream *
-tunnel_open(struct tunnel *t, const struct config_host *dest,
-	    const struct config_listener *from, const struct tunnel_user *user)
+mptcp_pool_open(struct transport *base, const struct config_host *dest,
+		const struct config_listener *from, const struct tunnel_user *user)
 {
-	struct mptcp_client *c = t->client;
-	struct tunnel_stream *s;
+	struct mptcp_client *c = container_of(base, struct mptcp_client, mptcp.base);
+	struct mptcp_stream *s;
 
 	if (c->n_open >= c->config->max_streams)
 		return NULL;
 	s = take_idle(c);
 	if (s == NULL)
-		s = mptcp_stream_new(t, STREAM_CONNECTING);
+		s = mptcp_stream_new(&c->mptcp, STREAM_CONNECTING);
 	if (s == NULL)
 		return NULL;
 	c->n_open++;
 	c->taken++;
-	s->id = ++t->last_id;
+	s->id = transport_next_id(base);
 	s->user = *user;
 	s->dest = *dest;
 	s->from = from;
@@ -259,18 +259,18 @@ tunnel_open(struct tunnel *t, const struct config_host *dest,
 	else if (mptcp_stream_send_open(s) < 0)
 		mptcp_stream_end(s, true);
 	mptcp_pool_refill(c);
-	return s;
+	return &s->base;
 }
 
 static void
 refill_uplink(struct mptcp_client *c, const struct uplink *u, unsigned want)
 {
 	while (c->ready[u->id - 1] < want) {
-		struct tunnel_stream *s;
+		struct mptcp_stream *s;
 
 		if (c->started >= POOL_BURST || !has_room(c, u))
 			return;
-		s = mptcp_stream_new(&c->tunnel, STREAM_CONNECTING);
+		s = mptcp_stream_new(&c->mptcp, STREAM_CONNECTING);
 		if (s == NULL)
 			return;
 		c->started++;
@@ -288,7 +288,7 @@ give_legs(struct mptcp_client *c)
 	list_init(&now);
 	list_splice(&now, &c->waiting);
 	while (!list_empty(&now))
-		give_leg(c, list_entry(now.next, struct tunnel_stream, pool));
+		give_leg(c, list_entry(now.next, struct mptcp_stream, pool));
 }
 
 void
@@ -324,7 +324,7 @@ mptcp_pool_tick(struct mptcp_client *c)
 		ready++;
 	/* One a second is let go, the oldest, when there are far too many. */
 	if (ready > c->target + UPLINKS_MAX)
-		mptcp_stream_end(list_entry(c->idle.next, struct tunnel_stream, pool),
+		mptcp_stream_end(list_entry(c->idle.next, struct mptcp_stream, pool),
 				 false);
 	mptcp_pool_refill(c);
 }
@@ -333,8 +333,8 @@ mptcp_pool_tick(struct mptcp_client *c)
 static void
 hurry_connecting(struct mptcp_client *c, const struct uplink *u)
 {
-	list_for_each (it, &c->tunnel.streams) {
-		struct tunnel_stream *s = list_entry(it, struct tunnel_stream, node);
+	list_for_each (it, &c->mptcp.streams) {
+		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, node);
 
 		if (s->state == STREAM_CONNECTING && s->uplink == u && s->leg.fd >= 0)
 			timer_set(&s->timer, 0);
@@ -345,7 +345,7 @@ void
 mptcp_pool_uplink_gone(struct mptcp_client *c, const struct uplink *u)
 {
 	list_for_each_safe (it, &c->idle) {
-		struct tunnel_stream *s = list_entry(it, struct tunnel_stream, pool);
+		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, pool);
 		bool other = false;
 
 		for (size_t i = 0; s->watched && i < s->subflows.n; i++) {

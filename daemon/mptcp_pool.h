@@ -19,6 +19,10 @@ enum { POOL_MIN = 4, POOL_MAX = 64, POOL_BURST = 32 };
 /* Two uplinks may share one public address. */
 enum { POOL_FRESH = HALF_OPEN_PER_SOURCE / 2 };
 
+/* transport_ops.open: with a ready leg, or one that is made for it. */
+struct tunnel_stream *
+mptcp_pool_open(struct transport *base, const struct config_host *dest,
+		const struct config_listener *from, const struct tunnel_user *user);
 /* Makes what is missing; gives legs to streams that wait. */
 void mptcp_pool_refill(struct mptcp_client *c);
 /* Once a second: adapts, retries, and lets surplus legs go. */

@@ -38,7 +38,7 @@ on_listener_ready(void *arg, int what)
 static void
 listener_size_buffer(struct listener *ln)
 {
-	size_t bytes = tunnel_receive_buffer(&ln->server->tunnel);
+	size_t bytes = tunnel_mptcp_receive_buffer(&ln->server->mptcp);
 
 	if (bytes != ln->receive_buffer && tcp_force_receive_buffer(ln->fd, bytes) == 0)
 		ln->receive_buffer = bytes;
@@ -55,9 +55,9 @@ listener_open(struct listener *ln)
 		fd = tcp_listen(TCP_PLAIN, &ln->address, BACKLOG);
 	if (fd < 0)
 		return fd;
-	err = ln->server->tunnel.congestion == NULL
+	err = ln->server->mptcp.congestion == NULL
 		      ? 0
-		      : tcp_set_congestion(fd, ln->server->tunnel.congestion);
+		      : tcp_set_congestion(fd, ln->server->mptcp.congestion);
 	if (err == 0)
 		err = watch_init(&ln->watch, ln->server->loop, fd, on_listener_ready,
 				 ln);
@@ -105,9 +105,9 @@ open_listeners(struct mptcp_server *sv, struct errmsg *why)
 static int
 init_parts(struct mptcp_server *sv, struct subflows *s, struct errmsg *why)
 {
-	int err = tunnel_init(&sv->tunnel, sv->loop, sv->config, s);
+	int err = tunnel_mptcp_init(&sv->mptcp, sv->loop, sv->config, s);
 
-	sv->tunnel.server = sv;
+	sv->mptcp.server = sv;
 	if (err == 0)
 		err = timer_init(&sv->tick, sv->loop, on_tick, sv);
 	if (err == 0)
@@ -116,48 +116,6 @@ init_parts(struct mptcp_server *sv, struct subflows *s, struct errmsg *why)
 		return errmsg_set(why, err, "%s", strerror(-err));
 	err = peers_init(&sv->peers, sv->config, why);
 	return err < 0 ? err : open_listeners(sv, why);
-}
-
-struct tunnel *
-tunnel_new_server(struct loop *l, const struct config *c, struct subflows *s,
-		  struct egress *e, unsigned descriptors, struct errmsg *why)
-{
-	struct mptcp_server *sv = calloc(1, sizeof(*sv));
-
-	if (sv == NULL) {
-		errmsg_set(why, -ENOMEM, "no memory");
-		return NULL;
-	}
-	sv->loop = l;
-	sv->config = c;
-	sv->egress = e;
-	sv->spare.fd = -1;
-	sv->strangers_max = descriptors / 4 + 1;
-	list_init(&sv->strangers);
-	list_init(&sv->strangers_gone);
-	for (size_t i = 0; i < SOURCE_BUCKETS; i++)
-		list_init(&sv->buckets[i]);
-	if (init_parts(sv, s, why) < 0) {
-		mptcp_server_free(sv);
-		return NULL;
-	}
-	timer_set(&sv->tick, TICK);
-	return &sv->tunnel;
-}
-
-void
-mptcp_server_free(struct mptcp_server *sv)
-{
-	for (size_t i = 0; i < sv->n_listeners; i++)
-		listener_close(&sv->listeners[i]);
-	strangers_end_all(sv);
-	for (size_t i = 0; i < sv->peers.n; i++)
-		beats_end_all(&sv->peers.all[i]);
-	tunnel_done(&sv->tunnel);
-	timer_done(&sv->tick);
-	tcp_spare_done(&sv->spare);
-	peers_done(&sv->peers);
-	free(sv);
 }
 
 /* A listener that is plain gets MPTCP once the kernel has it, and the other way. */
@@ -200,8 +158,8 @@ mptcp_server_peer_restarted(struct mptcp_server *sv, struct peer *p)
 	log_info("client restarted: name=%s streams_ended=%u", p->config->name,
 		 p->n_streams);
 	beats_end_all(p);
-	list_for_each_safe (it, &sv->tunnel.streams) {
-		struct tunnel_stream *s = list_entry(it, struct tunnel_stream, node);
+	list_for_each_safe (it, &sv->mptcp.streams) {
+		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, node);
 
 		if (s->peer == p)
 			mptcp_stream_end(s, true);
@@ -212,7 +170,7 @@ void
 mptcp_server_admit(struct mptcp_server *sv, struct peer *p, struct leg *leg,
 		   const struct leg_hello *hello, uint64_t number)
 {
-	struct tunnel_stream *s;
+	struct mptcp_stream *s;
 
 	tcp_set_nodelay(leg->fd, true);
 	tcp_set_keepalive(leg->fd, KEEPALIVE);
@@ -220,7 +178,7 @@ mptcp_server_admit(struct mptcp_server *sv, struct peer *p, struct leg *leg,
 		beats_take(sv, p, leg);
 		return;
 	}
-	s = p->n_idle < IDLE_LEGS_MAX ? mptcp_stream_new(&sv->tunnel, STREAM_IDLE)
+	s = p->n_idle < IDLE_LEGS_MAX ? mptcp_stream_new(&sv->mptcp, STREAM_IDLE)
 				      : NULL;
 	if (s == NULL) {
 		leg_done(leg, true);
@@ -233,7 +191,7 @@ mptcp_server_admit(struct mptcp_server *sv, struct peer *p, struct leg *leg,
 }
 
 void
-mptcp_server_lost(struct mptcp_server *sv, struct tunnel_stream *s,
+mptcp_server_lost(struct mptcp_server *sv, struct mptcp_stream *s,
 		  const struct subflow *sf)
 {
 	(void)sv;
@@ -243,26 +201,26 @@ mptcp_server_lost(struct mptcp_server *sv, struct tunnel_stream *s,
 static void
 on_connected(void *arg, enum open_status status, int fd)
 {
-	struct tunnel_stream *s = arg;
+	struct mptcp_stream *s = arg;
 
 	s->connecting = NULL;
-	tunnel_stream_answer(s, status);
+	tunnel_stream_answer(&s->base, status);
 	if (fd >= 0)
-		tunnel_stream_attach(s, fd, NULL, 0);
+		tunnel_stream_attach(&s->base, fd, NULL, 0);
 }
 
 /* A refused stream stays a while for its answer's sake: not any number of them. */
 static void
-refuse_by_limit(struct peer *p, struct tunnel_stream *s)
+refuse_by_limit(struct peer *p, struct mptcp_stream *s)
 {
 	if (p->n_leaving < LEAVING_MAX)
-		tunnel_stream_answer(s, OPEN_LIMIT);
+		tunnel_stream_answer(&s->base, OPEN_LIMIT);
 	else
 		mptcp_stream_end(s, true);
 }
 
 void
-mptcp_server_stream_opens(struct mptcp_server *sv, struct tunnel_stream *s)
+mptcp_server_stream_opens(struct mptcp_server *sv, struct mptcp_stream *s)
 {
 	struct peer *p = s->peer;
 
@@ -277,17 +235,17 @@ mptcp_server_stream_opens(struct mptcp_server *sv, struct tunnel_stream *s)
 	s->connecting = egress_start(sv->egress, &s->dest, p->config, &p->load,
 				     on_connected, s);
 	if (s->connecting == NULL)
-		tunnel_stream_answer(s, OPEN_FAILED);
+		tunnel_stream_answer(&s->base, OPEN_FAILED);
 }
 
 void
-mptcp_server_stream_leaves(struct tunnel_stream *s)
+mptcp_server_stream_leaves(struct mptcp_stream *s)
 {
 	s->peer->n_leaving++;
 }
 
 void
-mptcp_server_stream_ends(struct mptcp_server *sv, struct tunnel_stream *s)
+mptcp_server_stream_ends(struct mptcp_server *sv, struct mptcp_stream *s)
 {
 	if (s->connecting != NULL)
 		egress_cancel(s->connecting);
@@ -318,4 +276,63 @@ unsigned
 mptcp_server_half_open(const struct mptcp_server *sv)
 {
 	return sv->n_strangers;
+}
+
+static const char *
+state_text(const struct transport *base)
+{
+	(void)base;
+	return "listening";
+}
+
+static void
+free_server(struct transport *base)
+{
+	struct mptcp_server *sv = container_of(base, struct mptcp_server, mptcp.base);
+
+	for (size_t i = 0; i < sv->n_listeners; i++)
+		listener_close(&sv->listeners[i]);
+	strangers_end_all(sv);
+	for (size_t i = 0; i < sv->peers.n; i++)
+		beats_end_all(&sv->peers.all[i]);
+	tunnel_mptcp_done(&sv->mptcp);
+	timer_done(&sv->tick);
+	tcp_spare_done(&sv->spare);
+	peers_done(&sv->peers);
+	free(sv);
+}
+
+static const struct transport_ops ops = {
+	.each = tunnel_mptcp_each,
+	.counters = tunnel_mptcp_counters,
+	.state_text = state_text,
+	.free = free_server,
+};
+
+struct transport *
+mptcp_server_new(struct loop *l, const struct config *c, struct subflows *s,
+		 struct egress *e, unsigned descriptors, struct errmsg *why)
+{
+	struct mptcp_server *sv = calloc(1, sizeof(*sv));
+
+	if (sv == NULL) {
+		errmsg_set(why, -ENOMEM, "no memory");
+		return NULL;
+	}
+	sv->loop = l;
+	sv->config = c;
+	sv->egress = e;
+	sv->spare.fd = -1;
+	sv->strangers_max = descriptors / 4 + 1;
+	list_init(&sv->strangers);
+	list_init(&sv->strangers_gone);
+	for (size_t i = 0; i < SOURCE_BUCKETS; i++)
+		list_init(&sv->buckets[i]);
+	if (init_parts(sv, s, why) < 0) {
+		free_server(&sv->mptcp.base);
+		return NULL;
+	}
+	timer_set(&sv->tick, TICK);
+	sv->mptcp.base.ops = &ops;
+	return &sv->mptcp.base;
 }

@@ -15,7 +15,7 @@
  *          IDLE_LEGS_MAX legs without a stream and BEATS_MAX heartbeats a peer;
  *          LEAVING_MAX streams a peer that wait for their refusal to arrive,
  *          then those over a limit are reset without an answer.
- * Owner:   proxy, through tunnel_new_server() and mptcp_server_free().
+ * Owner:   the tunnel that it is added to.
  */
 #ifndef DAEMON_MPTCP_SERVER_H
 #define DAEMON_MPTCP_SERVER_H
@@ -44,7 +44,7 @@ struct listener {
 };
 
 struct mptcp_server {
-	struct tunnel tunnel;
+	struct tunnel_mptcp mptcp;
 	struct loop *loop;
 	const struct config *config;
 	struct egress *egress;
@@ -63,10 +63,9 @@ struct mptcp_server {
 };
 
 /* NULL and why. `descriptors`: how many the process may have. */
-struct tunnel *
-tunnel_new_server(struct loop *l, const struct config *c, struct subflows *s,
-		  struct egress *e, unsigned descriptors, struct errmsg *why);
-void mptcp_server_free(struct mptcp_server *sv);
+struct transport *
+mptcp_server_new(struct loop *l, const struct config *c, struct subflows *s,
+		 struct egress *e, unsigned descriptors, struct errmsg *why);
 
 /* The client was restarted: what it had before is dead. */
 void mptcp_server_peer_restarted(struct mptcp_server *sv, struct peer *p);
@@ -74,13 +73,13 @@ void mptcp_server_peer_restarted(struct mptcp_server *sv, struct peer *p);
 void mptcp_server_admit(struct mptcp_server *sv, struct peer *p, struct leg *leg,
 			const struct leg_hello *hello, uint64_t number);
 /* Our sending end found a subflow of `s` dead: the client is told. */
-void mptcp_server_lost(struct mptcp_server *sv, struct tunnel_stream *s,
+void mptcp_server_lost(struct mptcp_server *sv, struct mptcp_stream *s,
 		       const struct subflow *sf);
 
-/* Called by tunnel_mptcp and for the report. */
-void mptcp_server_stream_opens(struct mptcp_server *sv, struct tunnel_stream *s);
-void mptcp_server_stream_leaves(struct tunnel_stream *s); /* refused just now */
-void mptcp_server_stream_ends(struct mptcp_server *sv, struct tunnel_stream *s);
+/* Called by mptcp_stream and for the report. */
+void mptcp_server_stream_opens(struct mptcp_server *sv, struct mptcp_stream *s);
+void mptcp_server_stream_leaves(struct mptcp_stream *s); /* refused just now */
+void mptcp_server_stream_ends(struct mptcp_server *sv, struct mptcp_stream *s);
 bool mptcp_server_allows_plain(const struct peer *p);
 const char *mptcp_server_peer_name(const struct peer *p);
 unsigned mptcp_server_half_open(const struct mptcp_server *sv);

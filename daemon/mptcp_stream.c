@@ -21,34 +21,11 @@ enum {
 
 static void on_leg_ready(void *arg, int what);
 static void on_local_ready(void *arg, int what);
-static void on_timer(void *arg);
-
-struct tunnel_stream *
-mptcp_stream_new(struct tunnel *t, enum stream_state state)
-{
-	struct tunnel_stream *s = calloc(1, sizeof(*s));
-
-	if (s == NULL)
-		return NULL;
-	if (timer_init(&s->timer, t->loop, on_timer, s) < 0) {
-		free(s);
-		return NULL;
-	}
-	s->tunnel = t;
-	s->state = state;
-	s->created_at = loop_now(t->loop);
-	leg_init(&s->leg);
-	pump_init(&s->pump, &t->shared, &s->leg);
-	list_init(&s->pool);
-	list_append(&t->streams, &s->node);
-	t->n_streams++;
-	return s;
-}
 
 void
-mptcp_stream_end(struct tunnel_stream *s, bool reset)
+mptcp_stream_end(struct mptcp_stream *s, bool reset)
 {
-	struct tunnel *t = s->tunnel;
+	struct tunnel_mptcp *t = s->mptcp;
 
 	if (s->state == STREAM_CLOSED)
 		return;
@@ -75,9 +52,9 @@ mptcp_stream_end(struct tunnel_stream *s, bool reset)
 }
 
 void
-mptcp_stream_refuse(struct tunnel_stream *s, enum open_status status)
+mptcp_stream_refuse(struct mptcp_stream *s, enum open_status status)
 {
-	s->tunnel->counters.streams_refused++;
+	s->mptcp->counters.streams_refused++;
 	mptcp_stream_end(s, true);
 	s->opened_told = true;
 	if (s->user.on_opened != NULL)
@@ -86,7 +63,7 @@ mptcp_stream_refuse(struct tunnel_stream *s, enum open_status status)
 
 /* Sets what the stream waits for, or ends it when it is over. */
 static void
-settle(struct tunnel_stream *s)
+settle(struct mptcp_stream *s)
 {
 	bool reads;
 
@@ -107,12 +84,12 @@ settle(struct tunnel_stream *s)
 static void
 on_timer(void *arg)
 {
-	struct tunnel_stream *s = arg;
+	struct mptcp_stream *s = arg;
 	uint64_t bytes = s->pump.bytes_up + s->pump.bytes_down;
 
 	switch (s->state) {
 	case STREAM_CONNECTING:
-	case STREAM_GREETING: mptcp_client_stream_timeout(s->tunnel->client, s); return;
+	case STREAM_GREETING: mptcp_client_stream_timeout(s->mptcp->client, s); return;
 	case STREAM_OPENING: mptcp_stream_refuse(s, OPEN_TIMED_OUT); return;
 	case STREAM_LEAVING: mptcp_stream_end(s, true); return;
 	case STREAM_IDLE:
@@ -131,20 +108,20 @@ on_timer(void *arg)
 }
 
 static void
-sent(struct tunnel_stream *s)
+sent(struct mptcp_stream *s)
 {
 	if (s->watched)
-		subflows_sent(s->tunnel->subflows, &s->subflows);
+		subflows_sent(s->mptcp->subflows, &s->subflows);
 }
 
 int
-mptcp_stream_set_leg(struct tunnel_stream *s, int fd)
+mptcp_stream_set_leg(struct mptcp_stream *s, int fd)
 {
-	return leg_start(&s->leg, s->tunnel->loop, fd, on_leg_ready, s);
+	return leg_start(&s->leg, s->mptcp->loop, fd, on_leg_ready, s);
 }
 
 int
-mptcp_stream_greet(struct tunnel_stream *s, const struct leg_header *header,
+mptcp_stream_greet(struct mptcp_stream *s, const struct leg_header *header,
 		   const struct leg_hello *hello)
 {
 	uint8_t head[LEG_HEADER_LEN];
@@ -166,7 +143,7 @@ mptcp_stream_greet(struct tunnel_stream *s, const struct leg_header *header,
 }
 
 int
-mptcp_stream_send_open(struct tunnel_stream *s)
+mptcp_stream_send_open(struct mptcp_stream *s)
 {
 	uint8_t open[OPEN_FIXED_LEN + HOST_MAX];
 	size_t len = strlen(s->dest.host);
@@ -192,7 +169,7 @@ mptcp_stream_send_open(struct tunnel_stream *s)
 }
 
 static int
-take_open(struct tunnel_stream *s, const struct record *r)
+take_open(struct mptcp_stream *s, const struct record *r)
 {
 	size_t len;
 
@@ -207,13 +184,13 @@ take_open(struct tunnel_stream *s, const struct record *r)
 	memcpy(s->dest.host, r->payload + OPEN_FIXED_LEN, len);
 	s->dest.host[len] = '\0';
 	s->state = STREAM_OPENING;
-	s->id = ++s->tunnel->last_id;
-	mptcp_server_stream_opens(s->tunnel->server, s);
+	s->id = transport_next_id(&s->mptcp->base);
+	mptcp_server_stream_opens(s->mptcp->server, s);
 	return 0;
 }
 
 static int
-take_opened(struct tunnel_stream *s, const struct record *r)
+take_opened(struct mptcp_stream *s, const struct record *r)
 {
 	if (r->len < 1)
 		return -EPROTO;
@@ -226,7 +203,7 @@ take_opened(struct tunnel_stream *s, const struct record *r)
 	s->state = STREAM_OPEN;
 	s->opened_told = true;
 	timer_stop(&s->timer);
-	s->tunnel->counters.streams_opened++;
+	s->mptcp->counters.streams_opened++;
 	if (s->user.on_opened != NULL)
 		s->user.on_opened(s->user.arg, OPEN_OK);
 	return 0;
@@ -234,27 +211,27 @@ take_opened(struct tunnel_stream *s, const struct record *r)
 
 /* The server's HELLO: the leg is authenticated, and MPTCP fully established. */
 static int
-take_hello(struct tunnel_stream *s)
+take_hello(struct mptcp_stream *s)
 {
 	int err;
 
-	err = subflows_add(s->tunnel->subflows, &s->subflows, s->leg.fd, s->uplink);
+	err = subflows_add(s->mptcp->subflows, &s->subflows, s->leg.fd, s->uplink);
 	if (err < 0 && err != -EOPNOTSUPP)
 		return err;
 	s->watched = err == 0;
 	s->fallback = err < 0;
 	if (s->fallback)
-		s->tunnel->counters.fallbacks++;
-	mptcp_client_stream_greeted(s->tunnel->client, s);
+		s->mptcp->counters.fallbacks++;
+	mptcp_client_stream_greeted(s->mptcp->client, s);
 	if (s->state == STREAM_GREETING) {
 		s->state = STREAM_IDLE;
-		mptcp_client_stream_is_idle(s->tunnel->client, s);
+		mptcp_client_stream_is_idle(s->mptcp->client, s);
 	}
 	return 0;
 }
 
 static int
-take_fin(struct tunnel_stream *s)
+take_fin(struct mptcp_stream *s)
 {
 	int err;
 
@@ -265,17 +242,17 @@ take_fin(struct tunnel_stream *s)
 }
 
 static int
-take_plain_bytes(struct tunnel_stream *s)
+take_plain_bytes(struct mptcp_stream *s)
 {
 	uint8_t *bytes;
-	size_t n = leg_rest(&s->tunnel->shared.scratch, &bytes);
+	size_t n = leg_rest(&s->mptcp->shared.scratch, &bytes);
 	int err = pump_push(&s->pump, bytes, n);
 
 	return err < 0 ? err : pump_flush(&s->pump);
 }
 
 static int
-take_plain(struct tunnel_stream *s)
+take_plain(struct mptcp_stream *s)
 {
 	int err;
 
@@ -288,7 +265,7 @@ take_plain(struct tunnel_stream *s)
 
 /* Bytes go up while the destination is connected to, and never down by then. */
 static bool
-may_carry(const struct tunnel_stream *s)
+may_carry(const struct mptcp_stream *s)
 {
 	return s->state == STREAM_OPEN ||
 	       (s->peer != NULL && s->state == STREAM_OPENING);
@@ -296,7 +273,7 @@ may_carry(const struct tunnel_stream *s)
 
 /* Whether a record of that type has its place here and now. */
 static bool
-is_in_place(const struct tunnel_stream *s, enum record_type type)
+is_in_place(const struct mptcp_stream *s, enum record_type type)
 {
 	bool greeted = s->peer != NULL || s->watched || s->fallback;
 
@@ -317,7 +294,7 @@ is_in_place(const struct tunnel_stream *s, enum record_type type)
 }
 
 static int
-take_record(struct tunnel_stream *s, const struct record *r)
+take_record(struct mptcp_stream *s, const struct record *r)
 {
 	if (s->state == STREAM_LEAVING)
 		return 0;
@@ -340,9 +317,9 @@ take_record(struct tunnel_stream *s, const struct record *r)
 
 /* Opens what is in the scratch and moves it on. */
 static int
-take_records(struct tunnel_stream *s)
+take_records(struct mptcp_stream *s)
 {
-	struct scratch *sc = &s->tunnel->shared.scratch;
+	struct scratch *sc = &s->mptcp->shared.scratch;
 	struct record r;
 	int err;
 
@@ -360,9 +337,9 @@ take_records(struct tunnel_stream *s)
 }
 
 static int
-read_leg(struct tunnel_stream *s)
+read_leg(struct mptcp_stream *s)
 {
-	struct scratch *sc = &s->tunnel->shared.scratch;
+	struct scratch *sc = &s->mptcp->shared.scratch;
 	bool plain = s->pump.down == PUMP_PLAIN;
 	int err;
 
@@ -374,15 +351,15 @@ read_leg(struct tunnel_stream *s)
 	err = plain ? take_plain_bytes(s) : take_records(s);
 	/* Whatever an early end left behind must not reach the next leg. */
 	sc->in_off = sc->in_len;
-	s->tunnel->shared.n_parts = 0;
+	s->mptcp->shared.n_parts = 0;
 	return err;
 }
 
 /* A refused stream waits for the client to close, so that its answer arrives. */
 static void
-leave(struct tunnel_stream *s)
+leave(struct mptcp_stream *s)
 {
-	struct scratch *sc = &s->tunnel->shared.scratch;
+	struct scratch *sc = &s->mptcp->shared.scratch;
 	int err = leg_fill(&s->leg, sc, PUMP_READ_MIN);
 
 	sc->in_off = sc->in_len;
@@ -393,11 +370,11 @@ leave(struct tunnel_stream *s)
 static void
 on_leg_ready(void *arg, int what)
 {
-	struct tunnel_stream *s = arg;
+	struct mptcp_stream *s = arg;
 	int err = 0;
 
 	if (s->state == STREAM_CONNECTING) {
-		mptcp_client_stream_connected(s->tunnel->client, s);
+		mptcp_client_stream_connected(s->mptcp->client, s);
 		return;
 	}
 	if (s->state == STREAM_LEAVING) {
@@ -416,7 +393,7 @@ on_leg_ready(void *arg, int what)
 static void
 on_local_ready(void *arg, int what)
 {
-	struct tunnel_stream *s = arg;
+	struct mptcp_stream *s = arg;
 	int err = 0;
 
 	if (what & LOOP_WRITE)
@@ -431,9 +408,9 @@ on_local_ready(void *arg, int what)
 }
 
 void
-mptcp_stream_take_leg(struct tunnel_stream *s, struct leg *leg)
+mptcp_stream_take_leg(struct mptcp_stream *s, struct leg *leg)
 {
-	struct scratch *sc = &s->tunnel->shared.scratch;
+	struct scratch *sc = &s->mptcp->shared.scratch;
 	int err;
 
 	assert(leg->watch.event == NULL);
@@ -441,11 +418,11 @@ mptcp_stream_take_leg(struct tunnel_stream *s, struct leg *leg)
 	leg_init(leg);
 	err = mptcp_stream_set_leg(s, s->leg.fd);
 	if (err == 0) {
-		err = subflows_add(s->tunnel->subflows, &s->subflows, s->leg.fd, NULL);
+		err = subflows_add(s->mptcp->subflows, &s->subflows, s->leg.fd, NULL);
 		s->watched = err == 0;
 		s->fallback = err == -EOPNOTSUPP;
 		if (s->fallback)
-			s->tunnel->counters.fallbacks++;
+			s->mptcp->counters.fallbacks++;
 		err = err == -EOPNOTSUPP ? 0 : err;
 	}
 	if (err == 0)
@@ -454,17 +431,17 @@ mptcp_stream_take_leg(struct tunnel_stream *s, struct leg *leg)
 		leg_unkeep(&s->leg, sc);
 		err = take_records(s);
 		sc->in_off = sc->in_len;
-		s->tunnel->shared.n_parts = 0;
+		s->mptcp->shared.n_parts = 0;
 	}
 	if (err < 0)
 		mptcp_stream_end(s, true);
 	settle(s);
 }
 
-void
-tunnel_stream_attach(struct tunnel_stream *s, int fd, const uint8_t *early,
-		     size_t early_len)
+static void
+attach(struct tunnel_stream *base, int fd, const uint8_t *early, size_t early_len)
 {
+	struct mptcp_stream *s = container_of(base, struct mptcp_stream, base);
 	int err;
 
 	if (s->state == STREAM_CLOSED) {
@@ -472,7 +449,7 @@ tunnel_stream_attach(struct tunnel_stream *s, int fd, const uint8_t *early,
 		return;
 	}
 	tcp_set_nodelay(fd, true);
-	err = pump_attach(&s->pump, s->tunnel->loop, fd, on_local_ready, s);
+	err = pump_attach(&s->pump, s->mptcp->loop, fd, on_local_ready, s);
 	if (err < 0) {
 		tcp_reset(fd);
 		mptcp_stream_end(s, true);
@@ -485,16 +462,17 @@ tunnel_stream_attach(struct tunnel_stream *s, int fd, const uint8_t *early,
 	}
 	if (early_len > 0)
 		err = pump_early(&s->pump, early, early_len);
-	if (err == 0 && s->tunnel->shared.n_parts == 0)
+	if (err == 0 && s->mptcp->shared.n_parts == 0)
 		err = pump_flush(&s->pump);
 	if (err < 0)
 		mptcp_stream_end(s, true);
 	settle(s);
 }
 
-void
-tunnel_stream_answer(struct tunnel_stream *s, enum open_status status)
+static void
+answer(struct tunnel_stream *base, enum open_status status)
 {
+	struct mptcp_stream *s = container_of(base, struct mptcp_stream, base);
 	uint8_t byte = (uint8_t)status;
 	int err;
 
@@ -505,7 +483,7 @@ tunnel_stream_answer(struct tunnel_stream *s, enum open_status status)
 		return;
 	}
 	if (status != OPEN_OK) {
-		s->tunnel->counters.streams_refused++;
+		s->mptcp->counters.streams_refused++;
 		s->state = STREAM_LEAVING;
 		mptcp_server_stream_leaves(s);
 		timer_set(&s->timer, LEAVING_LIFE);
@@ -513,13 +491,44 @@ tunnel_stream_answer(struct tunnel_stream *s, enum open_status status)
 		return;
 	}
 	s->state = STREAM_OPEN;
-	s->tunnel->counters.streams_opened++;
+	s->mptcp->counters.streams_opened++;
 }
 
-void
-tunnel_stream_abort(struct tunnel_stream *s)
+static void
+abort_stream(struct tunnel_stream *base)
 {
+	struct mptcp_stream *s = container_of(base, struct mptcp_stream, base);
+
 	s->user.on_closed = NULL;
 	s->user.on_opened = NULL;
 	mptcp_stream_end(s, true);
+}
+
+static const struct tunnel_ops ops = {
+	.answer = answer,
+	.attach = attach,
+	.abort = abort_stream,
+};
+
+struct mptcp_stream *
+mptcp_stream_new(struct tunnel_mptcp *t, enum stream_state state)
+{
+	struct mptcp_stream *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	if (timer_init(&s->timer, t->loop, on_timer, s) < 0) {
+		free(s);
+		return NULL;
+	}
+	s->base.ops = &ops;
+	s->mptcp = t;
+	s->state = state;
+	s->created_at = loop_now(t->loop);
+	leg_init(&s->leg);
+	pump_init(&s->pump, &t->shared, &s->leg);
+	list_init(&s->pool);
+	list_append(&t->streams, &s->node);
+	t->n_streams++;
+	return s;
 }

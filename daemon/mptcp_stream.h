@@ -20,9 +20,10 @@
 #include "daemon/leg.h"
 #include "daemon/pump.h"
 #include "daemon/subflows.h"
-#include "daemon/tunnel.h"
+#include "daemon/transport.h"
 
 struct peer;
+struct tunnel_mptcp;
 
 enum stream_state {
 	STREAM_CONNECTING,
@@ -34,10 +35,11 @@ enum stream_state {
 	STREAM_CLOSED,
 };
 
-struct tunnel_stream {
-	struct list node; /* of tunnel->streams, or tunnel->graves */
+struct mptcp_stream {
+	struct tunnel_stream base;
+	struct list node; /* of mptcp->streams, or mptcp->graves */
 	struct list pool; /* client: of the idle or the waiting ones */
-	struct tunnel *tunnel;
+	struct tunnel_mptcp *mptcp;
 	enum stream_state state;
 	struct leg leg;
 	struct leg_subflows subflows;
@@ -62,19 +64,19 @@ struct tunnel_stream {
 };
 
 /* NULL: no memory. The stream is linked in, without a leg. */
-struct tunnel_stream *mptcp_stream_new(struct tunnel *t, enum stream_state state);
+struct mptcp_stream *mptcp_stream_new(struct tunnel_mptcp *t, enum stream_state state);
 /* Starts the stream's leg on `fd`. */
-int mptcp_stream_set_leg(struct tunnel_stream *s, int fd) MUST_CHECK;
+int mptcp_stream_set_leg(struct mptcp_stream *s, int fd) MUST_CHECK;
 /* Client: the leg's header and HELLO are sent; OPEN too where a user waits. */
-int mptcp_stream_greet(struct tunnel_stream *s, const struct leg_header *header,
+int mptcp_stream_greet(struct mptcp_stream *s, const struct leg_header *header,
 		       const struct leg_hello *hello) MUST_CHECK;
 /* Client: gives an idle stream its user and destination, and sends OPEN. */
-int mptcp_stream_send_open(struct tunnel_stream *s) MUST_CHECK;
+int mptcp_stream_send_open(struct mptcp_stream *s) MUST_CHECK;
 /* Server: HELLO has opened; `leg` is taken over with what was read already. */
-void mptcp_stream_take_leg(struct tunnel_stream *s, struct leg *leg);
+void mptcp_stream_take_leg(struct mptcp_stream *s, struct leg *leg);
 /* Closes; on_closed is told at the end of the turn. With RST where `reset`. */
-void mptcp_stream_end(struct tunnel_stream *s, bool reset);
+void mptcp_stream_end(struct mptcp_stream *s, bool reset);
 /* Client: tells on_opened, ends the stream. */
-void mptcp_stream_refuse(struct tunnel_stream *s, enum open_status status);
+void mptcp_stream_refuse(struct mptcp_stream *s, enum open_status status);
 
 #endif

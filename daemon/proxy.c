@@ -36,8 +36,7 @@ on_uplink(void *arg, struct uplink *u)
 		 uplink_state_name(u->state), u->name, u->interface,
 		 config_priority_name(u->priority), u->reason);
 	subflows_uplink_changed(p->subflows, u);
-	if (p->tunnel != NULL)
-		mptcp_client_uplink_changed(p->tunnel->client, u);
+	tunnel_uplink_changed(p->tunnel, u);
 }
 
 static void
@@ -54,21 +53,6 @@ on_pm_event(void *arg, const struct mptcp_pm_event *ev)
 	struct proxy *p = arg;
 
 	subflows_on_event(p->subflows, ev);
-}
-
-static void
-on_subflow_dead(void *arg, struct leg_subflows *ls, const struct subflow *sf)
-{
-	struct proxy *p = arg;
-	struct tunnel_stream *s = container_of(ls, struct tunnel_stream, subflows);
-
-	log_debug("subflow dead: stream=%llu local=%s remote=%s",
-		  (unsigned long long)s->id, addr_format(&sf->local).s,
-		  addr_format(&sf->remote).s);
-	if (p->tunnel->server != NULL)
-		mptcp_server_lost(p->tunnel->server, s, sf);
-	else
-		mptcp_client_lost(p->tunnel->client, sf);
 }
 
 static void
@@ -157,22 +141,28 @@ static int
 new_server(struct proxy *p, unsigned descriptors, struct errmsg *why)
 {
 	const struct acl_machine machine = {is_own, p};
+	struct transport *mptcp;
 
 	p->egress = egress_new(p->loop, p->resolver, &machine);
 	if (p->egress == NULL)
 		return errmsg_set(why, -ENOMEM, "no memory");
-	p->tunnel = tunnel_new_server(p->loop, p->config, p->subflows, p->egress,
-				      descriptors, why);
-	return p->tunnel == NULL ? -EINVAL : 0;
+	mptcp = mptcp_server_new(p->loop, p->config, p->subflows, p->egress,
+				 descriptors, why);
+	if (mptcp == NULL)
+		return -EINVAL;
+	tunnel_add(p->tunnel, TRANSPORT_MPTCP, mptcp);
+	return 0;
 }
 
 static int
 new_client(struct proxy *p, struct errmsg *why)
 {
-	p->tunnel = tunnel_new_client(p->loop, p->config, p->uplinks, p->subflows,
-				      p->resolver, why);
-	if (p->tunnel == NULL)
+	struct transport *mptcp = mptcp_client_new(p->loop, p->config, p->uplinks,
+						   p->subflows, p->resolver, why);
+
+	if (mptcp == NULL)
 		return -EINVAL;
+	tunnel_add(p->tunnel, TRANSPORT_MPTCP, mptcp);
 	p->ingress = ingress_new(p->loop, p->config, p->tunnel, why);
 	return p->ingress == NULL ? -EINVAL : 0;
 }
@@ -195,7 +185,7 @@ static int
 new_base(struct proxy *p, struct errmsg *why)
 {
 	const struct uplinks_handler on_change = {on_uplink, p};
-	const struct subflows_handler on_dead = {on_subflow_dead, p};
+	const struct subflows_handler on_dead = {tunnel_mptcp_subflow_dead, NULL};
 
 	p->netmon = netmon_new(p->loop, on_netmon, p, why);
 	if (p->netmon == NULL)
@@ -208,7 +198,8 @@ new_base(struct proxy *p, struct errmsg *why)
 	}
 	p->subflows = subflows_new(p->loop, p->uplinks, &on_dead);
 	p->resolver = resolver_new(p->loop, NULL);
-	if (p->subflows == NULL || p->resolver == NULL)
+	p->tunnel = tunnel_new();
+	if (p->subflows == NULL || p->resolver == NULL || p->tunnel == NULL)
 		return errmsg_set(why, -ENOMEM, "no memory");
 	/* The events are subscribed to before anything listens: without somebody
 	 * on the event group the kernel refuses joins. */
@@ -323,10 +314,7 @@ proxy_free(struct proxy *p)
 	if (p == NULL)
 		return;
 	ingress_free(p->ingress);
-	if (p->tunnel != NULL && p->tunnel->client != NULL)
-		mptcp_client_free(p->tunnel->client);
-	else if (p->tunnel != NULL)
-		mptcp_server_free(p->tunnel->server);
+	tunnel_free(p->tunnel);
 	egress_free(p->egress);
 	resolver_free(p->resolver);
 	subflows_free(p->subflows);

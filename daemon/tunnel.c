@@ -1,5 +1,14 @@
 #include "daemon/tunnel.h"
 
+#include "daemon/transport.h"
+
+#include <stdlib.h>
+
+struct tunnel {
+	struct transport *transports[TRANSPORT_COUNT]; /* NULL: there is none */
+	uint64_t last_id;
+};
+
 static const char *const texts[] = {
 	[OPEN_OK] = "connected",
 	[OPEN_FAILED] = "the server could not connect to the destination",
@@ -20,4 +29,139 @@ open_status_text(enum open_status s)
 {
 	assert((unsigned)s < OPEN_STATUS_COUNT);
 	return texts[s];
+}
+
+struct tunnel *
+tunnel_new(void)
+{
+	return calloc(1, sizeof(struct tunnel));
+}
+
+void
+tunnel_free(struct tunnel *t)
+{
+	if (t == NULL)
+		return;
+	for (size_t i = 0; i < TRANSPORT_COUNT; i++) {
+		if (t->transports[i] != NULL)
+			t->transports[i]->ops->free(t->transports[i]);
+	}
+	free(t);
+}
+
+void
+tunnel_add(struct tunnel *t, enum config_transport kind, struct transport *transport)
+{
+	assert(kind != TRANSPORT_AUTO && t->transports[kind] == NULL);
+	t->transports[kind] = transport;
+	transport->tunnel = t;
+}
+
+uint64_t
+transport_next_id(const struct transport *t)
+{
+	return ++t->tunnel->last_id;
+}
+
+static struct transport *
+first(const struct tunnel *t)
+{
+	for (size_t i = 0; i < TRANSPORT_COUNT; i++) {
+		if (t->transports[i] != NULL)
+			return t->transports[i];
+	}
+	return NULL;
+}
+
+/* Which transport is to carry a stream that comes in by `from`. */
+static struct transport *
+choose(const struct tunnel *t, const struct config_listener *from)
+{
+	if (from->transport != TRANSPORT_AUTO)
+		return t->transports[from->transport];
+	return first(t);
+}
+
+void
+tunnel_uplink_changed(struct tunnel *t, struct uplink *u)
+{
+	for (size_t i = 0; i < TRANSPORT_COUNT; i++) {
+		if (t->transports[i] != NULL)
+			t->transports[i]->ops->uplink_changed(t->transports[i], u);
+	}
+}
+
+struct tunnel_stream *
+tunnel_open(struct tunnel *t, const struct config_host *dest,
+	    const struct config_listener *from, const struct tunnel_user *user)
+{
+	struct transport *chosen = choose(t, from);
+
+	return chosen == NULL ? NULL : chosen->ops->open(chosen, dest, from, user);
+}
+
+void
+tunnel_stream_answer(struct tunnel_stream *s, enum open_status status)
+{
+	s->ops->answer(s, status);
+}
+
+void
+tunnel_stream_attach(struct tunnel_stream *s, int fd, const uint8_t *early,
+		     size_t early_len)
+{
+	s->ops->attach(s, fd, early, early_len);
+}
+
+void
+tunnel_stream_abort(struct tunnel_stream *s)
+{
+	s->ops->abort(s);
+}
+
+void
+tunnel_each_stream(struct tunnel *t, tunnel_each_fn fn, void *arg)
+{
+	for (size_t i = 0; i < TRANSPORT_COUNT; i++) {
+		if (t->transports[i] != NULL)
+			t->transports[i]->ops->each(t->transports[i], fn, arg);
+	}
+}
+
+static void
+add(struct tunnel_counters *sum, const struct tunnel_counters *c)
+{
+	sum->streams_opened += c->streams_opened;
+	sum->streams_refused += c->streams_refused;
+	sum->streams_reset += c->streams_reset;
+	sum->bytes_up += c->bytes_up;
+	sum->bytes_down += c->bytes_down;
+	sum->fallbacks += c->fallbacks;
+	sum->strangers += c->strangers;
+	sum->handshakes += c->handshakes;
+	sum->streams += c->streams;
+	sum->legs_waiting += c->legs_waiting;
+	sum->half_open += c->half_open;
+}
+
+void
+tunnel_counters_get(const struct tunnel *t, struct tunnel_counters *ret_counters)
+{
+	struct tunnel_counters sum = {0}, c;
+
+	for (size_t i = 0; i < TRANSPORT_COUNT; i++) {
+		if (t->transports[i] == NULL)
+			continue;
+		t->transports[i]->ops->counters(t->transports[i], &c);
+		add(&sum, &c);
+	}
+	*ret_counters = sum;
+}
+
+const char *
+tunnel_state_text(const struct tunnel *t)
+{
+	const struct transport *tr = first(t);
+
+	return tr == NULL ? "down" : tr->ops->state_text(tr);
 }

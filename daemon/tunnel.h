@@ -2,7 +2,8 @@
  * tunnel - hides the transport from the rest of the daemon.
  *
  * Model:   a stream is opened towards a destination, answered, and given a
- *          local descriptor to pump; all on top of whichever transport.
+ *          local descriptor to pump; all on top of whichever transport
+ *          (transport.h). There is one of a kind at most.
  *
  *	client: ingress -- tunnel_open() ------------------> server: on_open
  *	        on_opened(status) <------------------------- tunnel_stream_answer()
@@ -13,7 +14,8 @@
  *          user hears of it, and comes exactly once, never from inside one of
  *          these calls; a user that loses interest calls tunnel_stream_abort()
  *          and hears nothing more. A descriptor given to attach() belongs to
- *          the tunnel from then on.
+ *          the tunnel from then on. Transports are the tunnel's from
+ *          tunnel_add() to tunnel_free().
  */
 #ifndef DAEMON_TUNNEL_H
 #define DAEMON_TUNNEL_H
@@ -42,7 +44,19 @@ enum open_status {
 const char *open_status_text(enum open_status s);
 
 struct leg_subflows;
+struct transport;
+struct tunnel;
 struct tunnel_stream;
+struct uplink;
+
+struct tunnel *tunnel_new(void); /* NULL: no memory */
+void tunnel_free(struct tunnel *t);
+/* From here on the tunnel owns `transport`. */
+void
+tunnel_add(struct tunnel *t, enum config_transport kind, struct transport *transport);
+
+/* Client: an uplink changed in any way. */
+void tunnel_uplink_changed(struct tunnel *t, struct uplink *u);
 
 struct tunnel_user {
 	void (*on_opened)(void *arg, enum open_status status); /* client only */
@@ -52,9 +66,8 @@ struct tunnel_user {
 
 /*
  * Client: asks for a stream; on_opened tells what came of it. `from`: the
- * listener it came in by. NULL: no memory or over max_streams.
+ * listener it came in by. NULL: no memory, over max_streams, no transport.
  */
-struct tunnel;
 struct tunnel_stream *
 tunnel_open(struct tunnel *t, const struct config_host *dest,
 	    const struct config_listener *from, const struct tunnel_user *user);
@@ -75,18 +88,18 @@ void tunnel_stream_abort(struct tunnel_stream *s);
 
 /* For the report; the pointers live during the call only. */
 struct tunnel_stream_info {
-	uint64_t id; /* counted from 1 on each side by itself */
-	const char
-		*peer; /* the server's name on the client, the client's on the server */
-	const char *listener; /* client: which one it came in by; else "" */
+	uint64_t id;           /* counted from 1 on each side by itself */
+	const char *peer;      /* the other side's name */
+	const char *listener;  /* client: which one it came in by; else "" */
+	const char *transport; /* "mptcp" */
 	const struct config_host *dest;
 	const char *state;             /* "opening", "open", "half-closed" */
-	const char *fallback;          /* why it is plain TCP; NULL: it is MPTCP */
+	const char *fallback;          /* mptcp: why it is plain TCP; else NULL */
 	bool plain;                    /* protect = auth, and bytes go unsealed */
 	uint64_t bytes_up, bytes_down; /* client to server, and back */
 	ns_t age;
-	const struct leg_subflows *subflows;
-	int fd; /* of the leg, for mptcp_info_get() */
+	const struct leg_subflows *subflows; /* mptcp; else NULL */
+	int fd; /* mptcp: of the leg, for mptcp_info_get(); else -1 */
 };
 typedef void (*tunnel_each_fn)(void *arg, const struct tunnel_stream_info *info);
 void tunnel_each_stream(struct tunnel *t, tunnel_each_fn fn, void *arg);
@@ -101,7 +114,7 @@ struct tunnel_counters {
 };
 void tunnel_counters_get(const struct tunnel *t, struct tunnel_counters *ret_counters);
 
-/* "connected", "connecting: REASON", server: "listening". For people. */
+/* "connected", "connecting: REASON", "down", server: "listening". For people. */
 const char *tunnel_state_text(const struct tunnel *t);
 
 #endif

@@ -11,14 +11,14 @@
 #include <unistd.h>
 
 int
-tunnel_init(struct tunnel *t, struct loop *l, const struct config *c,
-	    struct subflows *s)
+tunnel_mptcp_init(struct tunnel_mptcp *t, struct loop *l, const struct config *c,
+		  struct subflows *s)
 {
 	memset(t, 0, sizeof(*t));
 	t->loop = l;
 	t->config = c;
 	t->subflows = s;
-	t->congestion = tunnel_congestion(c->congestion);
+	t->congestion = tunnel_mptcp_congestion(c->congestion);
 	list_init(&t->streams);
 	list_init(&t->graves);
 	pump_shared_init(&t->shared);
@@ -26,14 +26,14 @@ tunnel_init(struct tunnel *t, struct loop *l, const struct config *c,
 }
 
 static void
-bury(struct tunnel *t)
+bury(struct tunnel_mptcp *t)
 {
 	struct list dead;
 
 	list_init(&dead);
 	list_splice(&dead, &t->graves);
 	list_for_each_safe (it, &dead) {
-		struct tunnel_stream *s = list_entry(it, struct tunnel_stream, node);
+		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, node);
 
 		list_remove(it);
 		if (!s->opened_told && s->user.on_opened != NULL)
@@ -47,28 +47,28 @@ bury(struct tunnel *t)
 static void
 sweep(struct deferred *d)
 {
-	bury(container_of(d, struct tunnel, sweep));
+	bury(container_of(d, struct tunnel_mptcp, sweep));
 }
 
 void
-tunnel_mptcp_bury(struct tunnel *t, struct tunnel_stream *s)
+tunnel_mptcp_bury(struct tunnel_mptcp *t, struct mptcp_stream *s)
 {
 	list_append(&t->graves, &s->node);
 	loop_defer(t->loop, &t->sweep, sweep);
 }
 
 void
-tunnel_done(struct tunnel *t)
+tunnel_mptcp_done(struct tunnel_mptcp *t)
 {
 	list_for_each_safe (it, &t->streams)
-		mptcp_stream_end(list_entry(it, struct tunnel_stream, node), true);
+		mptcp_stream_end(list_entry(it, struct mptcp_stream, node), true);
 	loop_undefer(&t->sweep);
 	bury(t);
 	pump_shared_done(&t->shared);
 }
 
 const char *
-tunnel_congestion(const char *name)
+tunnel_mptcp_congestion(const char *name)
 {
 	int fd, err;
 
@@ -88,7 +88,7 @@ tunnel_congestion(const char *name)
 }
 
 size_t
-tunnel_receive_buffer(const struct tunnel *t)
+tunnel_mptcp_receive_buffer(const struct tunnel_mptcp *t)
 {
 	size_t share = RECEIVE_BUDGET / (t->n_streams + 1);
 
@@ -96,7 +96,7 @@ tunnel_receive_buffer(const struct tunnel *t)
 }
 
 static const char *
-state_text(const struct tunnel_stream *s)
+state_text(const struct mptcp_stream *s)
 {
 	if (s->state != STREAM_OPEN)
 		return "opening";
@@ -106,18 +106,35 @@ state_text(const struct tunnel_stream *s)
 }
 
 void
-tunnel_each_stream(struct tunnel *t, tunnel_each_fn fn, void *arg)
+tunnel_mptcp_subflow_dead(void *arg, struct leg_subflows *ls, const struct subflow *sf)
 {
+	struct mptcp_stream *s = container_of(ls, struct mptcp_stream, subflows);
+
+	(void)arg;
+	log_debug("subflow dead: stream=%llu local=%s remote=%s",
+		  (unsigned long long)s->id, addr_format(&sf->local).s,
+		  addr_format(&sf->remote).s);
+	if (s->mptcp->server != NULL)
+		mptcp_server_lost(s->mptcp->server, s, sf);
+	else
+		mptcp_client_lost(s->mptcp->client, sf);
+}
+
+void
+tunnel_mptcp_each(struct transport *base, tunnel_each_fn fn, void *arg)
+{
+	struct tunnel_mptcp *t = container_of(base, struct tunnel_mptcp, base);
 	bool client = t->client != NULL;
 	ns_t now = loop_now(t->loop);
 
 	list_for_each (it, &t->streams) {
-		struct tunnel_stream *s = list_entry(it, struct tunnel_stream, node);
+		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, node);
 		struct tunnel_stream_info info = {
 			.id = s->id,
 			.peer = client ? t->config->server.name
 				       : mptcp_server_peer_name(s->peer),
 			.listener = s->from != NULL ? s->from->name : "",
+			.transport = "mptcp",
 			.dest = &s->dest,
 			.state = state_text(s),
 			.fallback = s->fallback ? "MPTCP options did not get through"
@@ -136,13 +153,15 @@ tunnel_each_stream(struct tunnel *t, tunnel_each_fn fn, void *arg)
 }
 
 void
-tunnel_counters_get(const struct tunnel *t, struct tunnel_counters *ret_counters)
+tunnel_mptcp_counters(const struct transport *base,
+		      struct tunnel_counters *ret_counters)
 {
+	const struct tunnel_mptcp *t = container_of(base, struct tunnel_mptcp, base);
 	struct tunnel_counters c = t->counters;
 
 	list_for_each (it, &t->streams) {
-		const struct tunnel_stream *s =
-			list_entry(it, struct tunnel_stream, node);
+		const struct mptcp_stream *s =
+			list_entry(it, struct mptcp_stream, node);
 
 		if (s->id != 0)
 			c.streams++;
@@ -152,10 +171,4 @@ tunnel_counters_get(const struct tunnel *t, struct tunnel_counters *ret_counters
 	if (t->server != NULL)
 		c.half_open = mptcp_server_half_open(t->server);
 	*ret_counters = c;
-}
-
-const char *
-tunnel_state_text(const struct tunnel *t)
-{
-	return t->client != NULL ? t->client->state_text : "listening";
 }

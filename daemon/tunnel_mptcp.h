@@ -14,7 +14,8 @@
 struct mptcp_client;
 struct mptcp_server;
 
-struct tunnel {
+struct tunnel_mptcp {
+	struct transport base;
 	struct loop *loop;
 	const struct config *config;
 	struct subflows *subflows;
@@ -24,25 +25,33 @@ struct tunnel {
 	size_t n_streams; /* legs without a user count as well */
 	struct deferred sweep;
 	struct tunnel_counters counters;
-	uint64_t last_id;
 	struct mptcp_client *client; /* one of both */
 	struct mptcp_server *server;
 };
 
-int tunnel_init(struct tunnel *t, struct loop *l, const struct config *c,
-		struct subflows *s) MUST_CHECK;
-void tunnel_done(struct tunnel *t); /* resets every stream */
+int tunnel_mptcp_init(struct tunnel_mptcp *t, struct loop *l, const struct config *c,
+		      struct subflows *s) MUST_CHECK;
+void tunnel_mptcp_done(struct tunnel_mptcp *t); /* resets every stream */
 
 /* The stream, CLOSED, hears on_closed and is freed at the end of the turn. */
-void tunnel_mptcp_bury(struct tunnel *t, struct tunnel_stream *s);
+void tunnel_mptcp_bury(struct tunnel_mptcp *t, struct mptcp_stream *s);
 
 /* What is configured, where this kernel has it and lets us use it; else NULL. */
-const char *tunnel_congestion(const char *name);
+const char *tunnel_mptcp_congestion(const char *name);
 /*
  * How large the next leg's receive buffer is to be, in bytes: its share of
  * RECEIVE_BUDGET. The kernel's own sizing fails legs that have waited: after
  * N seconds of idleness it holds their window at 64 KiB for N seconds more.
  */
-size_t tunnel_receive_buffer(const struct tunnel *t);
+size_t tunnel_mptcp_receive_buffer(const struct tunnel_mptcp *t);
+
+/* The handler of subflows; `arg` is not looked at. */
+void
+tunnel_mptcp_subflow_dead(void *arg, struct leg_subflows *ls, const struct subflow *sf);
+
+/* Of struct transport_ops, for both roles. */
+void tunnel_mptcp_each(struct transport *base, tunnel_each_fn fn, void *arg);
+void tunnel_mptcp_counters(const struct transport *base,
+			   struct tunnel_counters *ret_counters);
 
 #endif

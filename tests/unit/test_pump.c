@@ -28,10 +28,10 @@ static const uint8_t client_hello[6] = {22, 3, 1, 2, 0, 1};
 
 /* One daemon with its one stream, and who is on the other side of it. */
 struct side {
-	struct tunnel *tunnel;
-	struct tunnel_stream *stream; /* until closed */
-	int local;                    /* the daemon's end, attached or not yet */
-	int user;                     /* the application or the destination */
+	struct tunnel_mptcp *mptcp;
+	struct mptcp_stream *stream; /* until closed */
+	int local;                   /* the daemon's end, attached or not yet */
+	int user;                    /* the application or the destination */
 	bool closed;
 };
 
@@ -96,15 +96,14 @@ on_closed(void *arg)
 }
 
 static void
-side_init(struct side *side, struct tunnel *t, int leg_fd, bool client)
+side_init(struct side *side, struct tunnel_mptcp *t, int leg_fd, bool client)
 {
-	struct tunnel_stream *s = mptcp_stream_new(t, STREAM_OPEN);
+	struct mptcp_stream *s = mptcp_stream_new(t, STREAM_OPEN);
 	int fds[2];
 
 	assert_non_null(s);
 	tcp_pair(fds);
-	*side = (struct side){
-		.tunnel = t, .stream = s, .local = fds[0], .user = fds[1]};
+	*side = (struct side){.mptcp = t, .stream = s, .local = fds[0], .user = fds[1]};
 	s->id = 1;
 	s->opened_told = true;
 	s->fallback = true;
@@ -136,16 +135,18 @@ set_up(void **state)
 	f->loop = loop_new();
 	assert_non_null(f->loop);
 	assert_int_equal(timer_init(&f->look, f->loop, on_look, f), 0);
-	assert_int_equal(tunnel_init(&f->client.tunnel, f->loop, &f->config, NULL), 0);
-	assert_int_equal(tunnel_init(&f->server.tunnel, f->loop, &f->config, NULL), 0);
-	f->client.tunnel.client = &f->client;
-	f->server.tunnel.server = &f->server;
+	assert_int_equal(tunnel_mptcp_init(&f->client.mptcp, f->loop, &f->config, NULL),
+			 0);
+	assert_int_equal(tunnel_mptcp_init(&f->server.mptcp, f->loop, &f->config, NULL),
+			 0);
+	f->client.mptcp.client = &f->client;
+	f->server.mptcp.server = &f->server;
 	f->config_peer.allow_auth_only = true;
 	f->peer.config = &f->config_peer;
 	f->client.n_open = f->server.n_streams = f->peer.n_streams = 1;
 	tcp_pair(legs);
-	side_init(&f->c, &f->client.tunnel, legs[0], true);
-	side_init(&f->s, &f->server.tunnel, legs[1], false);
+	side_init(&f->c, &f->client.mptcp, legs[0], true);
+	side_init(&f->s, &f->server.mptcp, legs[1], false);
 	f->s.stream->peer = &f->peer;
 	f->up = (struct flow){.from = f->c.user, .to = f->s.user, .up = true};
 	f->down = (struct flow){.from = f->s.user, .to = f->c.user};
@@ -158,8 +159,8 @@ tear_down(void **state)
 {
 	struct fixture *f = *state;
 
-	tunnel_done(&f->client.tunnel);
-	tunnel_done(&f->server.tunnel);
+	tunnel_mptcp_done(&f->client.mptcp);
+	tunnel_mptcp_done(&f->server.mptcp);
 	close(f->c.user);
 	close(f->s.user);
 	timer_done(&f->look);
@@ -171,7 +172,7 @@ tear_down(void **state)
 static void
 attach(struct side *side)
 {
-	tunnel_stream_attach(side->stream, side->local, NULL, 0);
+	tunnel_stream_attach(&side->stream->base, side->local, NULL, 0);
 }
 
 /* Both are attached; with `tls` the stream may be plain, and begins like TLS. */
@@ -328,12 +329,12 @@ assert_ended_well(struct fixture *f)
 {
 	assert_int_equal(f->up.got, f->up.total);
 	assert_int_equal(f->down.got, f->down.total);
-	assert_int_equal(f->client.tunnel.counters.streams_reset, 0);
-	assert_int_equal(f->server.tunnel.counters.streams_reset, 0);
-	assert_int_equal(f->client.tunnel.counters.bytes_up, f->up.total);
-	assert_int_equal(f->client.tunnel.counters.bytes_down, f->down.total);
-	assert_int_equal(f->server.tunnel.counters.bytes_up, f->up.total);
-	assert_int_equal(f->server.tunnel.counters.bytes_down, f->down.total);
+	assert_int_equal(f->client.mptcp.counters.streams_reset, 0);
+	assert_int_equal(f->server.mptcp.counters.streams_reset, 0);
+	assert_int_equal(f->client.mptcp.counters.bytes_up, f->up.total);
+	assert_int_equal(f->client.mptcp.counters.bytes_down, f->down.total);
+	assert_int_equal(f->server.mptcp.counters.bytes_up, f->up.total);
+	assert_int_equal(f->server.mptcp.counters.bytes_down, f->down.total);
 	assert_int_equal(f->client.n_open, 0);
 	assert_int_equal(f->peer.n_streams, 0);
 }
@@ -477,8 +478,8 @@ a_user_resets(struct fixture *f, bool tls, bool client)
 	}
 	assert_true(run_until(f, both_are_told_of_a_reset));
 	assert_int_equal(told->error, ECONNRESET);
-	assert_int_equal(f->client.tunnel.counters.streams_reset, 1);
-	assert_int_equal(f->server.tunnel.counters.streams_reset, 1);
+	assert_int_equal(f->client.mptcp.counters.streams_reset, 1);
+	assert_int_equal(f->server.mptcp.counters.streams_reset, 1);
 }
 
 static void
@@ -524,8 +525,8 @@ half_closed_and_reset(struct fixture *f, bool tls, bool client)
 	assert_true(run_until(f, both_are_closed));
 	assert_true(send(told->to, "x", 1, MSG_NOSIGNAL) < 0);
 	assert_true(errno == ECONNRESET || errno == EPIPE);
-	assert_int_equal(f->client.tunnel.counters.streams_reset, 1);
-	assert_int_equal(f->server.tunnel.counters.streams_reset, 1);
+	assert_int_equal(f->client.mptcp.counters.streams_reset, 1);
+	assert_int_equal(f->server.mptcp.counters.streams_reset, 1);
 }
 
 static void
@@ -649,7 +650,7 @@ early_bytes_go_first(void **state)
 	for (size_t i = 0; i < sizeof(early); i++)
 		early[i] = byte_at(f, &f->up, i);
 	f->up.sent = sizeof(early);
-	tunnel_stream_attach(f->c.stream, f->c.local, early, sizeof(early));
+	tunnel_stream_attach(&f->c.stream->base, f->c.local, early, sizeof(early));
 	attach(&f->s);
 	assert_true(run_until(f, all_is_over));
 	assert_ended_well(f);

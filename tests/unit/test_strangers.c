@@ -31,6 +31,7 @@ struct fixture {
 	struct subflows *subflows;
 	struct resolver *resolver;
 	struct egress *egress;
+	struct tunnel *tunnel;
 	struct mptcp_server *server;
 	struct addr at;
 	struct timer look;
@@ -115,7 +116,7 @@ set_up(void **state)
 	const struct subflows_handler handler = {on_dead, NULL};
 	struct fixture *f = calloc(1, sizeof(*f));
 	struct errmsg why = {""};
-	struct tunnel *t;
+	struct transport *mptcp;
 
 	assert_non_null(f);
 	clients_init(&f->clients, seed);
@@ -128,11 +129,14 @@ set_up(void **state)
 	f->resolver = resolver_new(f->loop, NULL);
 	f->egress = egress_new(f->loop, f->resolver, &machine);
 	assert_int_equal(timer_init(&f->look, f->loop, on_look, f), 0);
-	t = tunnel_new_server(f->loop, &f->clients.config, f->subflows, f->egress,
-			      descriptors, &why);
-	if (t == NULL)
+	f->tunnel = tunnel_new();
+	assert_non_null(f->tunnel);
+	mptcp = mptcp_server_new(f->loop, &f->clients.config, f->subflows, f->egress,
+				 descriptors, &why);
+	if (mptcp == NULL)
 		fail_msg("%s", why.text);
-	f->server = t->server;
+	tunnel_add(f->tunnel, TRANSPORT_MPTCP, mptcp);
+	f->server = container_of(mptcp, struct mptcp_server, mptcp.base);
 	assert_int_equal(tcp_local(f->server->listeners[0].fd, &f->at), 0);
 	*state = f;
 	return 0;
@@ -143,7 +147,7 @@ tear_down(void **state)
 {
 	struct fixture *f = *state;
 
-	mptcp_server_free(f->server);
+	tunnel_free(f->tunnel);
 	egress_free(f->egress);
 	resolver_free(f->resolver);
 	subflows_free(f->subflows);
@@ -369,7 +373,7 @@ count_streams(struct fixture *f)
 {
 	unsigned n = 0;
 
-	list_for_each (it, &f->server->tunnel.streams)
+	list_for_each (it, &f->server->mptcp.streams)
 		n++;
 	return n;
 }
@@ -462,7 +466,7 @@ what_is_wrong_is_dropped_in_silence(void **state)
 		assert_true(all[i]->closed_at - since >= HALF_OPEN_LIFE);
 		hang_up(all[i]);
 	}
-	assert_int_equal(f->server->tunnel.counters.strangers, crowd.n);
+	assert_int_equal(f->server->mptcp.counters.strangers, crowd.n);
 	assert_int_equal(f->server->n_strangers, 0);
 	assert_int_equal(count_streams(f), 0);
 }

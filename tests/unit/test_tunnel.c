@@ -1,0 +1,247 @@
+/*
+ * The tunnel over two transports of the test's own: who is asked, and what
+ * the answers of both make together.
+ */
+#include "tests/unit/unit.h"
+
+#include "daemon/transport.h"
+
+struct fake {
+	struct transport base;
+	const char *state;
+	struct tunnel_counters counters;
+	struct tunnel_stream stream; /* the one that open() gives */
+	unsigned opened, changed, freed;
+	const struct config_host *dest;
+	const struct tunnel_user *user;
+};
+
+static struct fake mptcp, udp;
+
+static struct tunnel_stream *
+open_fake(struct transport *t, const struct config_host *dest,
+	  const struct config_listener *from, const struct tunnel_user *user)
+{
+	struct fake *f = container_of(t, struct fake, base);
+
+	(void)from;
+	f->opened++;
+	f->dest = dest;
+	f->user = user;
+	return &f->stream;
+}
+
+static void
+uplink_changed(struct transport *t, struct uplink *u)
+{
+	assert_null(u);
+	container_of(t, struct fake, base)->changed++;
+}
+
+static void
+each(struct transport *t, tunnel_each_fn fn, void *arg)
+{
+	const struct tunnel_stream_info info = {.id = transport_next_id(t)};
+
+	fn(arg, &info);
+}
+
+static void
+counters(const struct transport *t, struct tunnel_counters *ret_counters)
+{
+	*ret_counters = container_of(t, struct fake, base)->counters;
+}
+
+static const char *
+state_text(const struct transport *t)
+{
+	return container_of(t, struct fake, base)->state;
+}
+
+static void
+free_fake(struct transport *t)
+{
+	container_of(t, struct fake, base)->freed++;
+}
+
+static const struct transport_ops ops = {
+	.open = open_fake,
+	.uplink_changed = uplink_changed,
+	.each = each,
+	.counters = counters,
+	.state_text = state_text,
+	.free = free_fake,
+};
+
+/* Every counter has a value of its own: `from`, `from` + 1 and so on. */
+static struct tunnel_counters
+counters_from(unsigned from)
+{
+	return (struct tunnel_counters){
+		.streams_opened = from,
+		.streams_refused = from + 1,
+		.streams_reset = from + 2,
+		.bytes_up = from + 3,
+		.bytes_down = from + 4,
+		.fallbacks = from + 5,
+		.strangers = from + 6,
+		.handshakes = from + 7,
+		.streams = from + 8,
+		.legs_waiting = from + 9,
+		.half_open = from + 10,
+	};
+}
+
+static int
+set_up(void **state)
+{
+	struct tunnel *t = tunnel_new();
+
+	assert_non_null(t);
+	mptcp = (struct fake){.base.ops = &ops, .state = "connected"};
+	udp = (struct fake){.base.ops = &ops, .state = "connecting"};
+	*state = t;
+	return 0;
+}
+
+static void
+nothing_is_there(void **state)
+{
+	const struct config_listener from = {.transport = TRANSPORT_AUTO};
+	struct tunnel *t = *state;
+	struct tunnel_counters c;
+
+	tunnel_uplink_changed(t, NULL);
+	assert_null(tunnel_open(t, NULL, &from, NULL));
+	assert_string_equal(tunnel_state_text(t), "down");
+	tunnel_counters_get(t, &c);
+	assert_int_equal(c.streams_opened, 0);
+	assert_int_equal(c.half_open, 0);
+	tunnel_free(t);
+	tunnel_free(NULL);
+}
+
+static void
+a_listener_says_which(void **state)
+{
+	struct config_listener from = {.transport = TRANSPORT_AUTO};
+	const struct tunnel_user user = {.arg = &from};
+	const struct config_host dest = {.port = 1};
+	struct tunnel *t = *state;
+
+	tunnel_add(t, TRANSPORT_MPTCP, &mptcp.base);
+	assert_ptr_equal(tunnel_open(t, &dest, &from, &user), &mptcp.stream);
+	assert_ptr_equal(mptcp.dest, &dest);
+	assert_ptr_equal(mptcp.user, &user);
+	from.transport = TRANSPORT_UDP;
+	assert_null(tunnel_open(t, &dest, &from, &user));
+
+	tunnel_add(t, TRANSPORT_UDP, &udp.base);
+	assert_ptr_equal(tunnel_open(t, &dest, &from, &user), &udp.stream);
+	from.transport = TRANSPORT_MPTCP;
+	assert_ptr_equal(tunnel_open(t, &dest, &from, &user), &mptcp.stream);
+	assert_int_equal(mptcp.opened, 2);
+	assert_int_equal(udp.opened, 1);
+	tunnel_free(t);
+}
+
+static void
+note_id(void *arg, const struct tunnel_stream_info *info)
+{
+	uint64_t *sum = arg;
+
+	*sum = *sum * 10 + info->id;
+}
+
+static void
+both_are_told_and_summed(void **state)
+{
+	struct tunnel *t = *state;
+	const struct tunnel_counters *a, *b;
+	struct tunnel_counters c;
+	uint64_t ids = 0;
+
+	mptcp.counters = counters_from(100);
+	udp.counters = counters_from(2000);
+	tunnel_add(t, TRANSPORT_MPTCP, &mptcp.base);
+	tunnel_add(t, TRANSPORT_UDP, &udp.base);
+	tunnel_uplink_changed(t, NULL);
+	assert_int_equal(mptcp.changed, 1);
+	assert_int_equal(udp.changed, 1);
+	tunnel_each_stream(t, note_id, &ids);
+	assert_int_equal(ids, 12);
+	assert_string_equal(tunnel_state_text(t), "connected");
+
+	tunnel_counters_get(t, &c);
+	a = &mptcp.counters;
+	b = &udp.counters;
+	assert_int_equal(c.streams_opened, a->streams_opened + b->streams_opened);
+	assert_int_equal(c.streams_refused, a->streams_refused + b->streams_refused);
+	assert_int_equal(c.streams_reset, a->streams_reset + b->streams_reset);
+	assert_int_equal(c.bytes_up, a->bytes_up + b->bytes_up);
+	assert_int_equal(c.bytes_down, a->bytes_down + b->bytes_down);
+	assert_int_equal(c.fallbacks, a->fallbacks + b->fallbacks);
+	assert_int_equal(c.strangers, a->strangers + b->strangers);
+	assert_int_equal(c.handshakes, a->handshakes + b->handshakes);
+	assert_int_equal(c.streams, a->streams + b->streams);
+	assert_int_equal(c.legs_waiting, a->legs_waiting + b->legs_waiting);
+	assert_int_equal(c.half_open, a->half_open + b->half_open);
+
+	tunnel_free(t);
+	assert_int_equal(mptcp.freed, 1);
+	assert_int_equal(udp.freed, 1);
+}
+
+static unsigned answered, attached, aborted;
+
+static void
+answer(struct tunnel_stream *s, enum open_status status)
+{
+	assert_ptr_equal(s, &udp.stream);
+	assert_int_equal(status, OPEN_LIMIT);
+	answered++;
+}
+
+static void
+attach(struct tunnel_stream *s, int fd, const uint8_t *early, size_t early_len)
+{
+	assert_ptr_equal(s, &udp.stream);
+	assert_int_equal(fd, 7);
+	assert_memory_equal(early, "early", early_len);
+	attached++;
+}
+
+static void
+abort_fake(struct tunnel_stream *s)
+{
+	assert_ptr_equal(s, &udp.stream);
+	aborted++;
+}
+
+static void
+a_stream_is_its_transports(void **state)
+{
+	static const struct tunnel_ops stream_ops = {answer, attach, abort_fake};
+
+	udp.stream.ops = &stream_ops;
+	tunnel_stream_answer(&udp.stream, OPEN_LIMIT);
+	tunnel_stream_attach(&udp.stream, 7, (const uint8_t *)"early", 5);
+	tunnel_stream_abort(&udp.stream);
+	assert_int_equal(answered, 1);
+	assert_int_equal(attached, 1);
+	assert_int_equal(aborted, 1);
+	tunnel_free(*state);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(nothing_is_there, set_up),
+		cmocka_unit_test_setup(a_listener_says_which, set_up),
+		cmocka_unit_test_setup(both_are_told_and_summed, set_up),
+		cmocka_unit_test_setup(a_stream_is_its_transports, set_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
