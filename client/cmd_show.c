@@ -17,6 +17,7 @@ static const struct print_column stream_columns[] = {
 	{"ID", "id", PRINT_COUNT},
 	{"PEER", "peer", PRINT_TEXT},
 	{"LISTENER", "listener", PRINT_TEXT},
+	{"TRANSPORT", "transport", PRINT_TEXT},
 	{"DESTINATION", "destination", PRINT_TEXT},
 	{"STATE", "state", PRINT_STATE},
 	{"PROTECT", "protect", PRINT_TEXT},

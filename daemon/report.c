@@ -251,14 +251,15 @@ add_stream(struct walk *w, const struct tunnel_stream_info *info)
 
 	for (size_t i = 0; info->subflows != NULL && i < info->subflows->n; i++)
 		up += info->subflows->sf[i].state == SUBFLOW_UP;
-	row = json_pack(
-		"{s:I, s:o, s:o, s:o, s:s, s:s, s:o, s:I, s:I, s:I, s:I}", "id",
-		(json_int_t)info->id, "peer", text(info->peer), "listener",
-		text(info->listener), "destination", host_text(info->dest), "state",
-		info->state, "protect", info->plain ? "auth" : "full", "fallback",
-		info->fallback == NULL ? json_null() : text(info->fallback), "bytes_up",
-		(json_int_t)info->bytes_up, "bytes_down", (json_int_t)info->bytes_down,
-		"age_s", whole_seconds(info->age), "subflows", (json_int_t)up);
+	row = json_pack("{s:I, s:o, s:o, s:s, s:o, s:s, s:s, s:o, s:I, s:I, s:I, s:I}",
+			"id", (json_int_t)info->id, "peer", text(info->peer),
+			"listener", text(info->listener), "transport", info->transport,
+			"destination", host_text(info->dest), "state", info->state,
+			"protect", info->plain ? "auth" : "full", "fallback",
+			info->fallback == NULL ? json_null() : text(info->fallback),
+			"bytes_up", (json_int_t)info->bytes_up, "bytes_down",
+			(json_int_t)info->bytes_down, "age_s", whole_seconds(info->age),
+			"subflows", (json_int_t)up);
 	json_array_append_new(w->list, row);
 }
 

@@ -139,6 +139,7 @@ tunnel_each_stream(struct tunnel *t, tunnel_each_fn fn, void *arg)
 			.id = i,
 			.peer = "vps",
 			.listener = "web\xff\033[31m",
+			.transport = "mptcp",
 			.dest = &dest,
 			.state = "open",
 			.fallback = i == 2 ? "the \"peer\" has none" : NULL,
@@ -859,6 +860,7 @@ test_stream_fields(void **state)
 	expect_number(result, "limit", REPORT_PAGE_DEFAULT);
 	expect_number(row, "id", 2);
 	expect_text(row, "listener", "web\\xff\\x1b[31m");
+	expect_text(row, "transport", "mptcp");
 	expect_text(row, "destination", "[2001:db8::7]:443");
 	expect_text(row, "fallback", "the \"peer\" has none");
 	expect_text(row, "protect", "full");
