@@ -69,7 +69,8 @@ take_initiation(struct stranger *st)
 	if (st->have < HANDSHAKE_LEN)
 		return;
 	if (st->have > HANDSHAKE_LEN || !peers_mac1_ok(&sv->peers, st->buf) ||
-	    !ratelimit_pass(&sv->ratelimit, &st->source, now)) {
+	    (ratelimit_is_load(&sv->ratelimit, now) &&
+	     !ratelimit_take(&sv->ratelimit, &st->source, now))) {
 		ignore(st);
 		return;
 	}

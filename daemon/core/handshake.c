@@ -3,29 +3,39 @@
 
 #include <string.h>
 
-/* Where things stand in a message. */
 enum {
-	NOISE_AT = 4,
-	MAC1_AT = NOISE_AT + HANDSHAKE_NOISE_LEN,
-	MAC2_AT = MAC1_AT + HANDSHAKE_MAC_LEN,
+	NOISE_AT = HANDSHAKE_NOISE_AT,
+	MAC1_AT = HANDSHAKE_MAC1_AT,
+	MAC2_AT = HANDSHAKE_MAC2_AT,
+	LABEL_MAX = 32,
 };
 _Static_assert(HANDSHAKE_NOISE_LEN == NOISE_OVERHEAD_2 + HANDSHAKE_ANSWER_LEN,
 	       "both messages have one size, so that they look alike");
 
 enum { INDEX_MASK = 0xffffff, FLAG_AUTH_ONLY = 1 };
 
+int
+handshake_label_key(const char *label, const uint8_t pub[CRYPTO_KEY_LEN],
+		    uint8_t ret_key[CRYPTO_HASH_LEN])
+{
+	uint8_t in[LABEL_MAX + CRYPTO_KEY_LEN];
+	const size_t len = strlen(label);
+
+	assert(len <= LABEL_MAX);
+
+	memcpy(in, label, len);
+	memcpy(in + len, pub, CRYPTO_KEY_LEN);
+	return crypto_sha256(ret_key, in, len + CRYPTO_KEY_LEN);
+}
+
 static int
 mac1(const uint8_t msg[HANDSHAKE_LEN], const uint8_t receiver_pub[CRYPTO_KEY_LEN],
      uint8_t ret_mac[HANDSHAKE_MAC_LEN])
 {
-	static const char label[] = "mpproxy/1 mac1";
-	uint8_t in[sizeof(label) - 1 + CRYPTO_KEY_LEN];
 	uint8_t key[CRYPTO_HASH_LEN], mac[CRYPTO_HASH_LEN];
 	int err;
 
-	memcpy(in, label, sizeof(label) - 1);
-	memcpy(in + sizeof(label) - 1, receiver_pub, CRYPTO_KEY_LEN);
-	err = crypto_sha256(key, in, sizeof(in));
+	err = handshake_label_key("mpproxy/1 mac1", receiver_pub, key);
 	if (err == 0)
 		err = crypto_hmac(mac, key, sizeof(key), msg, MAC1_AT);
 	if (err == 0)
@@ -265,7 +275,7 @@ handshake_receive(struct handshake *h, enum handshake_transport transport,
 	uint8_t payload[HANDSHAKE_OFFER_LEN];
 	int err;
 
-	if (!is_mac2_zero(msg))
+	if (transport == HANDSHAKE_MPTCP && !is_mac2_zero(msg))
 		return -EBADMSG;
 	err = noise_init_responder(&work.noise, prologue, strlen(prologue), priv);
 	if (err == 0)

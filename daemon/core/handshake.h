@@ -10,8 +10,8 @@
  *
  *          A message is: type (1), 3 zero bytes, Noise message (128), MAC1
  *          (16), MAC2 (16). MAC1 is keyed by the receiver's public key:
- *          whoever does not know it gets silence. MAC2 is zero: it is for
- *          cookies, which are no use over TCP.
+ *          whoever does not know it gets silence. MAC2 is zero, but in an
+ *          initiation over udp, where it is the cookies' (cookie.h).
  * Bounds:  both messages are HANDSHAKE_LEN bytes.
  * Owner:   the caller owns every struct; handshake_done() wipes.
  * Errors:  0 or -errno; after an error the handshake state is as it was before.
@@ -28,12 +28,17 @@ enum {
 	HANDSHAKE_VERSION = 1,
 	HANDSHAKE_INITIATION = 1, /* type bytes */
 	HANDSHAKE_RESPONSE = 2,
+	HANDSHAKE_COOKIE = 3, /* cookie.h */
 	HANDSHAKE_MAC_LEN = 16,
 	HANDSHAKE_OFFER_LEN = 32,  /* message 1's payload, zero padded */
 	HANDSHAKE_ANSWER_LEN = 80, /* message 2's payload, zero padded */
 	/* The payloads' sizes are chosen so that both Noise messages have one. */
 	HANDSHAKE_NOISE_LEN = NOISE_OVERHEAD_1 + HANDSHAKE_OFFER_LEN,
-	HANDSHAKE_LEN = 4 + HANDSHAKE_NOISE_LEN + 2 * HANDSHAKE_MAC_LEN,
+	/* Where things stand in a message. */
+	HANDSHAKE_NOISE_AT = 4,
+	HANDSHAKE_MAC1_AT = HANDSHAKE_NOISE_AT + HANDSHAKE_NOISE_LEN,
+	HANDSHAKE_MAC2_AT = HANDSHAKE_MAC1_AT + HANDSHAKE_MAC_LEN,
+	HANDSHAKE_LEN = HANDSHAKE_MAC2_AT + HANDSHAKE_MAC_LEN,
 };
 
 enum handshake_transport { HANDSHAKE_MPTCP, HANDSHAKE_UDP };
@@ -108,7 +113,7 @@ handshake_mac1_ok(const uint8_t msg[HANDSHAKE_LEN], const uint8_t pub[CRYPTO_KEY
 
 /*
  * Server: reads an initiation whose MAC1 is good; h->peer_public is then who
- * claims to speak. An offer of another version than HANDSHAKE_VERSION holds
+ * claims to speak. Over udp, MAC2 is the caller's to look at. An offer of another version than HANDSHAKE_VERSION holds
  * nothing but that; answer it with aead 0. -EBADMSG: nobody who knows the
  * protocol wrote this. Replays are not noticed here: the keys of a replayed
  * initiation are new ones, which the replayer cannot have.
@@ -129,5 +134,9 @@ handshake_respond(struct handshake *h, struct prng *rng,
 		  struct handshake_keys *ret_keys) MUST_CHECK;
 
 void handshake_done(struct handshake *h);
+
+/* What whoever knows the public key `pub` can make: SHA-256(label || pub). */
+int handshake_label_key(const char *label, const uint8_t pub[CRYPTO_KEY_LEN],
+			uint8_t ret_key[CRYPTO_HASH_LEN]) MUST_CHECK;
 
 #endif

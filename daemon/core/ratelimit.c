@@ -21,9 +21,8 @@ ratelimit_source(const struct addr *remote)
 	return source;
 }
 
-/* Counts one; whether this second or the one before has too many. */
-static bool
-count_is_load(struct ratelimit *r, ns_t now)
+bool
+ratelimit_is_load(struct ratelimit *r, ns_t now)
 {
 	ns_t age = now - r->second_at;
 
@@ -62,13 +61,11 @@ slot_of(struct ratelimit *r, const struct addr *source)
 }
 
 bool
-ratelimit_pass(struct ratelimit *r, const struct addr *remote, ns_t now)
+ratelimit_take(struct ratelimit *r, const struct addr *remote, ns_t now)
 {
 	struct addr source = ratelimit_source(remote);
 	struct ratelimit_slot *slot;
 
-	if (!count_is_load(r, now))
-		return true;
 	slot = slot_of(r, &source);
 	if (slot->full_at + COST > now + BURST)
 		return false;

@@ -12,8 +12,8 @@
  * Bounds:  RATELIMIT_SLOTS sources; where there are more, the one of its set
  *          whose bucket is fullest is forgotten, which gives the least away.
  * Owner:   the caller owns the struct; all zero is ready.
- * Source:  the cookies of WireGuard, 5.3, are no use over TCP: a source is
- *          proven before its first byte comes.
+ * Source:  WireGuard, 5.3. A source is proven when it is limited: by TCP, or by
+ *          a cookie. Else anybody could spend another one's bucket.
  */
 #ifndef DAEMON_CORE_RATELIMIT_H
 #define DAEMON_CORE_RATELIMIT_H
@@ -44,7 +44,13 @@ struct ratelimit {
 /* What counts as one source: the IPv4 address or the IPv6 /64, port 0. */
 struct addr ratelimit_source(const struct addr *remote);
 
-/* False: say nothing to it. `now` never goes back. */
-bool ratelimit_pass(struct ratelimit *r, const struct addr *remote, ns_t now);
+/*
+ * Counts one handshake. True: this second or the one before has too many, and
+ * each must take from its source's bucket. `now` never goes back.
+ */
+bool ratelimit_is_load(struct ratelimit *r, ns_t now);
+
+/* False: the source's bucket is empty; say nothing to it. */
+bool ratelimit_take(struct ratelimit *r, const struct addr *remote, ns_t now);
 
 #endif

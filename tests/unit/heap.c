@@ -1,6 +1,9 @@
+#include "tests/unit/unit.h"
+
 #include "tests/unit/heap.h"
 
-#include <stddef.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
@@ -57,4 +60,36 @@ void *
 __wrap_realloc(void *ptr, size_t size)
 {
 	return fails() ? NULL : __real_realloc(ptr, size);
+}
+
+static void *
+crypto_malloc(size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return malloc(size);
+}
+
+static void *
+crypto_realloc(void *ptr, size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return realloc(ptr, size);
+}
+
+static void
+crypto_free(void *ptr, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	free(ptr);
+}
+
+void
+heap_take_crypto(void)
+{
+	assert_int_equal(
+		CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free),
+		1);
 }
