@@ -10,31 +10,33 @@
 #define VERSION_SILENCE (60 * NS_PER_SEC)
 
 static int
-seed_prng(struct peers *ps)
+init_responder(struct peers *ps, const uint8_t priv[CRYPTO_KEY_LEN])
 {
 	uint8_t seed[CRYPTO_KEY_LEN];
 	int err;
 
 	if (getrandom(seed, sizeof(seed), 0) != sizeof(seed))
 		return -errno;
-	err = prng_init(&ps->prng, seed);
+	err = responder_init(&ps->responder, HANDSHAKE_MPTCP, priv, seed, 0);
 	crypto_wipe(seed, sizeof(seed));
-	return err < 0 ? err : prng_bytes(&ps->prng, ps->boot_id, sizeof(ps->boot_id));
+	if (err == 0)
+		err = prng_bytes(&ps->responder.rng, ps->boot_id, sizeof(ps->boot_id));
+	return err;
 }
 
 int
 peers_init(struct peers *ps, const struct config *c, struct errmsg *why)
 {
+	uint8_t priv[CRYPTO_KEY_LEN];
 	int err;
 
 	memset(ps, 0, sizeof(*ps));
 	ps->config = c;
-	err = secret_load_key(c->private_key_file, ps->private_key, why);
+	err = secret_load_key(c->private_key_file, priv, why);
 	if (err < 0)
 		return err;
-	err = crypto_x25519_public(ps->public_key, ps->private_key);
-	if (err == 0)
-		err = seed_prng(ps);
+	err = init_responder(ps, priv);
+	crypto_wipe(priv, sizeof(priv));
 	ps->all = calloc(c->n_peers + 1, sizeof(*ps->all));
 	if (err < 0 || ps->all == NULL)
 		return errmsg_set(why, err < 0 ? err : -ENOMEM, "no memory");
@@ -42,6 +44,7 @@ peers_init(struct peers *ps, const struct config *c, struct errmsg *why)
 		struct peer *p = &ps->all[i];
 
 		p->config = &c->peers[i];
+		responder_peer_init(&p->handshakes);
 		list_init(&p->sessions);
 		list_init(&p->beats);
 		ps->n++;
@@ -55,10 +58,8 @@ peers_init(struct peers *ps, const struct config *c, struct errmsg *why)
 }
 
 static void
-session_end(struct peers *ps, struct server_session *s)
+session_end(struct server_session *s)
 {
-	if (s->state == SESSION_PENDING)
-		ps->n_pending--;
 	list_remove(&s->node);
 	crypto_wipe(s, sizeof(*s));
 	free(s);
@@ -69,18 +70,13 @@ peers_done(struct peers *ps)
 {
 	for (size_t i = 0; i < ps->n; i++) {
 		list_for_each_safe (it, &ps->all[i].sessions)
-			session_end(ps, list_entry(it, struct server_session, node));
+			session_end(list_entry(it, struct server_session, node));
+		responder_peer_done(&ps->responder, &ps->all[i].handshakes);
 		crypto_wipe(&ps->all[i], sizeof(ps->all[i]));
 	}
 	free(ps->all);
-	prng_done(&ps->prng);
+	responder_done(&ps->responder);
 	crypto_wipe(ps, sizeof(*ps));
-}
-
-bool
-peers_mac1_ok(const struct peers *ps, const uint8_t msg[HANDSHAKE_LEN])
-{
-	return handshake_mac1_ok(msg, ps->public_key);
 }
 
 static struct peer *
@@ -95,8 +91,8 @@ find_peer(struct peers *ps, const uint8_t pub[CRYPTO_KEY_LEN])
 	return found;
 }
 
-struct server_session *
-peers_session(struct peers *ps, uint32_t index)
+static struct server_session *
+find_session(struct peers *ps, uint32_t index)
 {
 	for (size_t i = 0; i < ps->n; i++) {
 		list_for_each (it, &ps->all[i].sessions) {
@@ -110,109 +106,16 @@ peers_session(struct peers *ps, uint32_t index)
 	return NULL;
 }
 
-static struct server_session *
-find_pending(struct peers *ps, const uint8_t hash[CRYPTO_HASH_LEN])
-{
-	for (size_t i = 0; i < ps->n; i++) {
-		list_for_each (it, &ps->all[i].sessions) {
-			struct server_session *s =
-				list_entry(it, struct server_session, node);
-
-			if (s->state == SESSION_PENDING &&
-			    memcmp(s->hash, hash, sizeof(s->hash)) == 0)
-				return s;
-		}
-	}
-	return NULL;
-}
-
-static bool
-is_refused(const struct peer *p, const uint8_t hash[CRYPTO_HASH_LEN])
-{
-	for (unsigned i = 0; i < HANDSHAKES_REFUSED && i < p->n_refused; i++) {
-		if (memcmp(p->refused[i], hash, CRYPTO_HASH_LEN) == 0)
-			return true;
-	}
-	return false;
-}
-
-static unsigned
-count_pending(const struct peer *p)
-{
-	unsigned n = 0;
-
-	list_for_each (it, &p->sessions)
-		n += list_entry(it, struct server_session, node)->state ==
-		     SESSION_PENDING;
-	return n;
-}
-
-static void
-drop_oldest_pending(struct peers *ps, struct peer *p)
-{
-	list_for_each (it, &p->sessions) {
-		struct server_session *s = list_entry(it, struct server_session, node);
-
-		if (s->state == SESSION_PENDING) {
-			session_end(ps, s);
-			return;
-		}
-	}
-}
-
-/* A session whose index no other one has; linked in as pending. */
-static struct server_session *
-session_new(struct peers *ps, struct peer *p, ns_t now)
-{
-	struct server_session *s;
-	uint32_t index;
-
-	if (count_pending(p) >= SESSIONS_PENDING_MAX)
-		drop_oldest_pending(ps, p);
-	if (ps->n_pending >= SESSIONS_PENDING_ALL)
-		return NULL;
-	do {
-		if (prng_bytes(&ps->prng, &index, sizeof(index)) < 0)
-			return NULL;
-		index &= 0xffffff;
-	} while (peers_session(ps, index) != NULL);
-	s = calloc(1, sizeof(*s));
-	if (s == NULL)
-		return NULL;
-	s->peer = p;
-	s->index = index;
-	s->made_at = now;
-	s->state = SESSION_PENDING;
-	list_append(&p->sessions, &s->node);
-	ps->n_pending++;
-	return s;
-}
-
+/* An index that neither a session nor a pending one has. */
 static int
-respond(struct peers *ps, struct handshake *h, struct peer *p,
-	const struct handshake_offer *offer, struct server_session *s, ns_t now)
+draw_index(struct peers *ps, uint32_t *ret_index)
 {
-	struct handshake_answer a = {.version = HANDSHAKE_VERSION};
-	struct handshake_keys keys;
 	int err;
 
-	a.aead = (uint8_t)aead_choose(offer->aead_mask, aead_fast_mask());
-	a.session_index = s->index;
-	a.max_streams = p->config->max_streams;
-	a.allow_auth_only = p->config->allow_auth_only;
-	memcpy(a.boot_id, ps->boot_id, sizeof(a.boot_id));
-	if (offer->version != HANDSHAKE_VERSION)
-		a.aead = 0;
-	err = handshake_respond(h, &ps->prng, p->psk, &a, s->answer, &keys);
-	if (err < 0)
-		return err;
-	if (a.aead == 0)
-		return -EPROTONOSUPPORT;
-	s->alg = (enum aead_alg)a.aead;
-	s->made_at = now;
-	memcpy(s->stream_secret, keys.stream_secret, sizeof(s->stream_secret));
-	crypto_wipe(&keys, sizeof(keys));
-	return 0;
+	do {
+		err = responder_draw_index(&ps->responder, ret_index);
+	} while (err == 0 && find_session(ps, *ret_index) != NULL);
+	return err;
 }
 
 /* Not for each: an old initiation may be replayed by anybody. */
@@ -228,119 +131,110 @@ tell_version(struct peer *p, uint8_t version, ns_t now)
 }
 
 static int
-answer_new(struct peers *ps, const uint8_t msg[HANDSHAKE_LEN],
-	   const uint8_t hash[CRYPTO_HASH_LEN], ns_t now,
-	   uint8_t ret_answer[HANDSHAKE_LEN])
+answer_new(struct peers *ps, struct responder_question *q, ns_t now)
 {
-	struct server_session *s;
-	struct handshake_offer offer;
-	struct handshake h;
-	struct peer *p;
+	struct peer *p = find_peer(ps, q->handshake.peer_public);
+	struct handshake_answer a = {0};
 	int err;
 
-	err = handshake_receive(&h, HANDSHAKE_MPTCP, ps->private_key, msg, &offer);
-	if (err < 0)
+	err = p == NULL ? -EBADMSG : draw_index(ps, &a.session_index);
+	if (err < 0) {
+		responder_refuse(q);
 		return err;
-	p = find_peer(ps, h.peer_public);
-	s = p == NULL || is_refused(p, hash) ? NULL : session_new(ps, p, now);
-	if (s == NULL) {
-		handshake_done(&h);
-		return -EBADMSG;
 	}
-	memcpy(s->hash, hash, sizeof(s->hash));
-	err = respond(ps, &h, p, &offer, s, now);
-	handshake_done(&h);
-	if (err == 0 || err == -EPROTONOSUPPORT)
-		memcpy(ret_answer, s->answer, HANDSHAKE_LEN);
-	if (err < 0)
-		session_end(ps, s);
+	a.aead = (uint8_t)aead_choose(q->offer.aead_mask, aead_fast_mask());
+	a.max_streams = p->config->max_streams;
+	a.allow_auth_only = p->config->allow_auth_only;
+	memcpy(a.boot_id, ps->boot_id, sizeof(a.boot_id));
+	err = responder_answer(&ps->responder, q, &p->handshakes, p->psk, &a, now);
 	if (err == -EPROTONOSUPPORT)
-		tell_version(p, offer.version, now);
+		tell_version(p, q->offer.version, now);
 	return err;
 }
 
 int
-peers_answer(struct peers *ps, const uint8_t msg[HANDSHAKE_LEN], ns_t now,
-	     uint8_t ret_answer[HANDSHAKE_LEN])
+peers_answer(struct peers *ps, const struct addr *source, const uint8_t *msg,
+	     size_t len, ns_t now, uint8_t ret_answer[HANDSHAKE_LEN])
 {
-	/* Without the MACs, which differ per source. */
-	const size_t hashed = HANDSHAKE_LEN - 2 * HANDSHAKE_MAC_LEN;
-	uint8_t hash[CRYPTO_HASH_LEN];
-	struct server_session *s;
-	int err;
+	struct responder_question q;
+	int err = 0;
 
-	peers_expire(ps, now);
-	err = crypto_sha256(hash, msg, hashed);
-	if (err < 0)
-		return err;
-	s = find_pending(ps, hash);
-	if (s == NULL)
-		return answer_new(ps, msg, hash, now, ret_answer);
-	memcpy(ret_answer, s->answer, HANDSHAKE_LEN);
+	switch (responder_input(&ps->responder, source, msg, len, now, &q)) {
+	case RESPONDER_SILENT: return -EBADMSG;
+	case RESPONDER_SEND: break;
+	case RESPONDER_ASK: err = answer_new(ps, &q, now);
+	}
+	if (err == 0 || err == -EPROTONOSUPPORT)
+		memcpy(ret_answer, q.reply, HANDSHAKE_LEN);
+	return err;
+}
+
+int
+peers_find_keys(struct peers *ps, uint32_t index, uint64_t number,
+		struct peers_keys *ret_keys)
+{
+	static const struct numbers unused;
+	struct server_session *s = find_session(ps, index);
+	struct pending *p = responder_find(&ps->responder, index);
+
+	if ((s == NULL && p == NULL) ||
+	    !numbers_is_free(s != NULL ? &s->numbers : &unused, number))
+		return -EBADMSG;
+	*ret_keys = (struct peers_keys){.session = s, .pending = p};
+	ret_keys->alg = s != NULL ? s->alg : (enum aead_alg)p->answer.aead;
+	ret_keys->stream_secret = s != NULL ? s->stream_secret : p->keys.stream_secret;
 	return 0;
 }
 
-/* Pending ones may still win a race; whatever else is older goes. */
 static void
-demote_others(struct peers *ps, const struct server_session *current)
+demote_others(const struct server_session *current)
 {
 	list_for_each_safe (it, &current->peer->sessions) {
 		struct server_session *s = list_entry(it, struct server_session, node);
 
 		if (s->state == SESSION_PREVIOUS)
-			session_end(ps, s);
-		else if (s->state == SESSION_CURRENT && s != current)
+			session_end(s);
+		else if (s != current)
 			s->state = SESSION_PREVIOUS;
 	}
 }
 
 /* A record that was long on its way: a later session is in use already. */
 static bool
-is_overtaken(const struct server_session *s)
+is_overtaken(const struct peer *p, const struct server_session *s)
 {
-	const struct list *head = &s->peer->sessions;
-
-	for (const struct list *it = s->node.next; it != head; it = it->next) {
-		if (list_entry(it, struct server_session, node)->state ==
-		    SESSION_CURRENT)
+	list_for_each (it, &p->sessions) {
+		if (list_entry(it, struct server_session, node)->serial > s->serial)
 			return true;
 	}
 	return false;
 }
 
-bool
-peers_confirm(struct peers *ps, struct server_session *s, const uint8_t boot_id[8])
+int
+peers_confirm(struct peers *ps, struct pending *pending, const uint8_t boot_id[8],
+	      struct server_session **ret_session)
 {
-	struct peer *p = s->peer;
+	struct peer *p = container_of(pending->peer, struct peer, handshakes);
 	bool restarted = p->seen && memcmp(p->boot_id, boot_id, 8) != 0;
+	struct server_session *s = calloc(1, sizeof(*s));
 
-	if (s->state != SESSION_PENDING)
-		return false;
-	ps->n_pending--;
-	memcpy(p->refused[p->n_refused++ % HANDSHAKES_REFUSED], s->hash,
-	       sizeof(s->hash));
-	if (is_overtaken(s)) {
+	if (s == NULL)
+		return -ENOMEM;
+	s->peer = p;
+	s->index = pending->answer.session_index;
+	s->serial = pending->serial;
+	s->alg = (enum aead_alg)pending->answer.aead;
+	memcpy(s->stream_secret, pending->keys.stream_secret, sizeof(s->stream_secret));
+	responder_confirm(&ps->responder, pending);
+	*ret_session = s;
+	list_append(&p->sessions, &s->node);
+	if (is_overtaken(p, s)) {
 		s->state = SESSION_PREVIOUS;
-		return false;
+		return 0;
 	}
 	s->state = SESSION_CURRENT;
-	demote_others(ps, s);
+	demote_others(s);
 	memcpy(p->boot_id, boot_id, 8);
 	p->seen = true;
 	return restarted;
-}
-
-void
-peers_expire(struct peers *ps, ns_t now)
-{
-	for (size_t i = 0; i < ps->n; i++) {
-		list_for_each_safe (it, &ps->all[i].sessions) {
-			struct server_session *s =
-				list_entry(it, struct server_session, node);
-
-			if (s->state == SESSION_PENDING &&
-			    now - s->made_at > SESSION_PENDING_LIFE)
-				session_end(ps, s);
-		}
-	}
 }

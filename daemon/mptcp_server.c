@@ -145,7 +145,7 @@ on_tick(void *arg)
 	ns_t now = loop_now(sv->loop);
 
 	strangers_expire(sv);
-	peers_expire(&sv->peers, now);
+	responder_expire(&sv->peers.responder, now);
 	for (size_t i = 0; i < sv->peers.n; i++)
 		beats_expire(&sv->peers.all[i], now);
 	check_listeners(sv);

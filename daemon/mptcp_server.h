@@ -11,7 +11,7 @@
  *
  * Bounds:  HALF_OPEN_PER_SOURCE strangers an address, a quarter of the
  *          descriptors in all, HALF_OPEN_LIFE each; the oldest goes first.
- *          Handshakes are limited per source when there are many (ratelimit).
+ *          Handshakes are limited per source when there are many (responder).
  *          IDLE_LEGS_MAX legs without a stream and BEATS_MAX heartbeats a peer;
  *          LEAVING_MAX streams a peer that wait for their refusal to arrive,
  *          then those over a limit are reset without an answer.
@@ -21,7 +21,6 @@
 #define DAEMON_MPTCP_SERVER_H
 
 #include "common/errmsg.h"
-#include "daemon/core/ratelimit.h"
 #include "daemon/egress.h"
 #include "daemon/io/tcp.h"
 #include "daemon/mptcp_peers.h"
@@ -57,7 +56,6 @@ struct mptcp_server {
 	struct list strangers_gone;
 	struct deferred bury;
 	unsigned n_strangers, strangers_max;
-	struct ratelimit ratelimit;
 	unsigned n_streams; /* of all peers */
 	struct timer tick;
 };

@@ -68,13 +68,7 @@ take_initiation(struct stranger *st)
 
 	if (st->have < HANDSHAKE_LEN)
 		return;
-	if (st->have > HANDSHAKE_LEN || !peers_mac1_ok(&sv->peers, st->buf) ||
-	    (ratelimit_is_load(&sv->ratelimit, now) &&
-	     !ratelimit_take(&sv->ratelimit, &st->source, now))) {
-		ignore(st);
-		return;
-	}
-	err = peers_answer(&sv->peers, st->buf, now, answer);
+	err = peers_answer(&sv->peers, &st->source, st->buf, st->have, now, answer);
 	if (err < 0 && err != -EPROTONOSUPPORT) {
 		ignore(st);
 		return;
@@ -89,16 +83,16 @@ take_initiation(struct stranger *st)
 
 /* HELLO has opened: the leg changes hands, with what was read behind it. */
 static int
-hand_over(struct stranger *st, struct server_session *ss, uint64_t number,
+hand_over(struct stranger *st, const struct peers_keys *keys, uint64_t number,
 	  const struct leg_hello *hello, size_t used)
 {
 	struct mptcp_server *sv = st->server;
+	struct server_session *ss = keys->session;
 	struct leg leg = st->leg;
 	size_t rest = st->have - used;
-	struct peer *p = ss->peer;
+	int restarted = 0;
+	bool is_free;
 
-	if (!numbers_mark(&ss->numbers, number))
-		return -EBADMSG;
 	if (rest > 0) {
 		leg.in = malloc(rest);
 		if (leg.in == NULL)
@@ -106,12 +100,21 @@ hand_over(struct stranger *st, struct server_session *ss, uint64_t number,
 		memcpy(leg.in, st->buf + used, rest);
 		leg.in_len = rest;
 	}
+	if (ss == NULL)
+		restarted =
+			peers_confirm(&sv->peers, keys->pending, hello->boot_id, &ss);
+	if (restarted < 0) {
+		free(leg.in);
+		return restarted;
+	}
+	is_free = numbers_mark(&ss->numbers, number);
+	assert(is_free); /* it was when the keys were found */
 	watch_done(&leg.watch);
 	leg_init(&st->leg);
 	stranger_end(st);
-	if (peers_confirm(&sv->peers, ss, hello->boot_id))
-		mptcp_server_peer_restarted(sv, p);
-	mptcp_server_admit(sv, p, &leg, hello, number);
+	if (restarted > 0)
+		mptcp_server_peer_restarted(sv, ss->peer);
+	mptcp_server_admit(sv, ss->peer, &leg, hello, number);
 	return 0;
 }
 
@@ -127,7 +130,7 @@ first_record_len(const struct stranger *st)
 static int
 take_header(struct stranger *st)
 {
-	struct server_session *ss;
+	struct peers_keys keys;
 	struct leg_header header;
 	struct leg_hello hello;
 	struct record r;
@@ -140,12 +143,12 @@ take_header(struct stranger *st)
 	if (st->have < LEG_HEADER_LEN + first_record_len(st))
 		return 0;
 	err = leg_header_read(st->buf, &header);
-	if (err < 0)
-		return err;
-	ss = peers_session(&st->server->peers, header.session_index);
-	if (ss == NULL || !numbers_is_free(&ss->numbers, header.number))
-		return -EBADMSG;
-	err = leg_set_keys(&st->leg, ss->alg, ss->stream_secret, header.number, false);
+	if (err == 0)
+		err = peers_find_keys(&st->server->peers, header.session_index,
+				      header.number, &keys);
+	if (err == 0)
+		err = leg_set_keys(&st->leg, keys.alg, keys.stream_secret,
+				   header.number, false);
 	if (err < 0)
 		return err;
 	err = record_open(&st->leg.open, st->buf + LEG_HEADER_LEN,
@@ -153,7 +156,8 @@ take_header(struct stranger *st)
 	if (err == 0)
 		err = leg_hello_read(&r, &hello);
 	if (err == 0)
-		err = hand_over(st, ss, header.number, &hello, LEG_HEADER_LEN + used);
+		err = hand_over(st, &keys, header.number, &hello,
+				LEG_HEADER_LEN + used);
 	if (err < 0) {
 		record_key_done(&st->leg.open);
 		record_key_done(&st->leg.seal);

@@ -58,7 +58,7 @@ pending_end(struct responder *r, struct pending *p)
 void
 responder_done(struct responder *r)
 {
-	assert(list_empty(&r->pending));
+	assert(r->n_pending == 0);
 
 	crypto_wipe(r, sizeof(*r));
 }

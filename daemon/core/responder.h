@@ -1,5 +1,5 @@
 /*
- * responder - what a server says to initiations, and what comes of them.
+ * responder - what a server says to initiations, for both transports.
  *
  * Model:   an initiation passes these, the cheapest first; whatever does not
  *          gets no answer:
@@ -86,7 +86,7 @@ struct responder {
 int responder_init(struct responder *r, enum handshake_transport transport,
 		   const uint8_t priv[CRYPTO_KEY_LEN],
 		   const uint8_t seed[CRYPTO_KEY_LEN], ns_t now) MUST_CHECK;
-/* After its peers. */
+/* After its peers. All zero may be done, too. */
 void responder_done(struct responder *r);
 
 void responder_peer_init(struct responder_peer *peer);

@@ -5,6 +5,7 @@
 
 #include "daemon/mptcp_peers.h"
 #include "tests/unit/clients.h"
+#include "tests/unit/heap.h"
 #include "tests/unit/seed.h"
 
 #include <stdlib.h>
@@ -44,24 +45,62 @@ tear_down(void **state)
 	return 0;
 }
 
-/* Sends the initiation; the server must answer, and the client must take it. */
-static struct server_session *
-must_answer(struct fixture *f, struct client_try *t)
+static int
+answer(struct fixture *f, const struct client_try *t, uint8_t ret_msg[HANDSHAKE_LEN])
 {
-	struct handshake_answer answer;
-	struct handshake_keys keys;
-	struct server_session *s;
-	uint8_t msg[HANDSHAKE_LEN];
+	const struct addr source = {.family = AF_INET, .ip = {192, 0, 2, 1}};
 
-	assert_int_equal(peers_answer(&f->peers, t->initiation, f->now, msg), 0);
-	assert_int_equal(handshake_finish(&t->handshake, msg, &answer, &keys), 0);
-	s = peers_session(&f->peers, answer.session_index);
-	assert_non_null(s);
-	assert_memory_equal(s->stream_secret, keys.stream_secret, CRYPTO_KEY_LEN);
-	return s;
+	return peers_answer(&f->peers, &source, t->initiation, HANDSHAKE_LEN, f->now,
+			    ret_msg);
 }
 
-static struct server_session *
+/* Sends the initiation; the server must answer, and the client must take it. */
+static struct pending *
+must_answer(struct fixture *f, struct client_try *t)
+{
+	struct handshake_answer a;
+	struct handshake_keys keys;
+	struct peers_keys found;
+	uint8_t msg[HANDSHAKE_LEN];
+
+	assert_int_equal(answer(f, t, msg), 0);
+	assert_int_equal(handshake_finish(&t->handshake, msg, &a, &keys), 0);
+	assert_int_equal(peers_find_keys(&f->peers, a.session_index, 0, &found), 0);
+	assert_null(found.session);
+	assert_int_equal(found.alg, a.aead);
+	assert_memory_equal(found.stream_secret, keys.stream_secret, CRYPTO_KEY_LEN);
+	return found.pending;
+}
+
+/* A record has opened; whether the client was restarted. */
+static bool
+confirm(struct fixture *f, struct pending *p, const uint8_t boot_id[8],
+	struct server_session **ret_session)
+{
+	uint8_t secret[CRYPTO_KEY_LEN];
+	uint32_t index = p->answer.session_index;
+	struct peers_keys found;
+	int restarted;
+
+	memcpy(secret, p->keys.stream_secret, sizeof(secret));
+	restarted = peers_confirm(&f->peers, p, boot_id, ret_session);
+	assert_true(restarted >= 0);
+	assert_int_equal(peers_find_keys(&f->peers, index, 0, &found), 0);
+	assert_ptr_equal(found.session, *ret_session);
+	assert_null(found.pending);
+	assert_memory_equal(found.stream_secret, secret, sizeof(secret));
+	return restarted == 1;
+}
+
+static bool
+is_there(struct fixture *f, uint32_t index)
+{
+	struct peers_keys found;
+
+	return peers_find_keys(&f->peers, index, 0, &found) == 0;
+}
+
+static struct pending *
 must_connect(struct fixture *f, unsigned who, struct client_try *ret_try)
 {
 	clients_initiate(&f->clients, who, ret_try);
@@ -71,14 +110,14 @@ must_connect(struct fixture *f, unsigned who, struct client_try *ret_try)
 static void
 assert_silence(struct fixture *f, const struct client_try *t)
 {
-	unsigned pending = f->peers.n_pending;
+	unsigned pending = f->peers.responder.n_pending;
 	uint8_t msg[HANDSHAKE_LEN], untouched[HANDSHAKE_LEN];
 
 	memset(msg, 0x5a, sizeof(msg));
 	memset(untouched, 0x5a, sizeof(untouched));
-	assert_int_equal(peers_answer(&f->peers, t->initiation, f->now, msg), -EBADMSG);
+	assert_int_equal(answer(f, t, msg), -EBADMSG);
 	assert_memory_equal(msg, untouched, sizeof(msg));
-	assert_int_equal(f->peers.n_pending, pending);
+	assert_int_equal(f->peers.responder.n_pending, pending);
 }
 
 static void
@@ -89,11 +128,11 @@ a_copy_gets_the_same_answer(void **state)
 	uint8_t first[HANDSHAKE_LEN], again[HANDSHAKE_LEN];
 
 	clients_initiate(&f->clients, 0, &t);
-	assert_int_equal(peers_answer(&f->peers, t.initiation, f->now, first), 0);
+	assert_int_equal(answer(f, &t, first), 0);
 	f->now += SESSION_PENDING_LIFE;
-	assert_int_equal(peers_answer(&f->peers, t.initiation, f->now, again), 0);
+	assert_int_equal(answer(f, &t, again), 0);
 	assert_memory_equal(first, again, sizeof(first));
-	assert_int_equal(f->peers.n_pending, 1);
+	assert_int_equal(f->peers.responder.n_pending, 1);
 }
 
 static void
@@ -101,15 +140,15 @@ a_pending_session_expires(void **state)
 {
 	struct fixture *f = *state;
 	struct client_try t;
-	uint32_t index = must_connect(f, 0, &t)->index;
+	uint32_t index = must_connect(f, 0, &t)->answer.session_index;
 
 	f->now += SESSION_PENDING_LIFE;
-	peers_expire(&f->peers, f->now);
-	assert_non_null(peers_session(&f->peers, index));
+	responder_expire(&f->peers.responder, f->now);
+	assert_true(is_there(f, index));
 	f->now += 1;
-	peers_expire(&f->peers, f->now);
-	assert_null(peers_session(&f->peers, index));
-	assert_int_equal(f->peers.n_pending, 0);
+	responder_expire(&f->peers.responder, f->now);
+	assert_false(is_there(f, index));
+	assert_int_equal(f->peers.responder.n_pending, 0);
 }
 
 static void
@@ -117,12 +156,12 @@ a_session_in_use_does_not_expire(void **state)
 {
 	struct fixture *f = *state;
 	struct client_try t;
-	struct server_session *s = must_connect(f, 0, &t);
+	struct server_session *s;
 
-	assert_false(peers_confirm(&f->peers, s, boot_1));
-	assert_int_equal(f->peers.n_pending, 0);
-	peers_expire(&f->peers, f->now + 1000 * SESSION_PENDING_LIFE);
-	assert_ptr_equal(peers_session(&f->peers, s->index), s);
+	assert_false(confirm(f, must_connect(f, 0, &t), boot_1, &s));
+	assert_int_equal(f->peers.responder.n_pending, 0);
+	responder_expire(&f->peers.responder, f->now + 1000 * SESSION_PENDING_LIFE);
+	assert_true(is_there(f, s->index));
 }
 
 static void
@@ -132,9 +171,9 @@ a_completed_handshake_is_refused_later(void **state)
 	struct client_try t[HANDSHAKES_REFUSED + 1];
 
 	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
-		struct server_session *s = must_connect(f, 0, &t[i]);
+		struct server_session *s;
 
-		assert_false(peers_confirm(&f->peers, s, boot_1));
+		assert_false(confirm(f, must_connect(f, 0, &t[i]), boot_1, &s));
 		assert_silence(f, &t[i]);
 	}
 	for (size_t i = 1; i < ARRAY_LEN(t); i++)
@@ -148,8 +187,8 @@ who_is_unknown_gets_silence(void **state)
 	struct client_try t;
 
 	clients_initiate(&f->clients, CLIENTS_STRANGER, &t);
-	assert_true(peers_mac1_ok(&f->peers, t.initiation));
 	assert_silence(f, &t);
+	assert_int_equal(f->peers.responder.stats.opened, 1);
 }
 
 static void
@@ -164,10 +203,9 @@ a_changed_bit_gets_silence(void **state)
 
 		wrong.initiation[i] ^= (uint8_t)(1u << i % 8);
 		/* MAC1 covers all before it, MAC2 must be zero. */
-		if (i < HANDSHAKE_LEN - HANDSHAKE_MAC_LEN)
-			assert_false(peers_mac1_ok(&f->peers, wrong.initiation));
-		if (i >= 4 && i < 4 + HANDSHAKE_NOISE_LEN)
-			assert_silence(f, &wrong);
+		assert_silence(f, &wrong);
+		assert_int_equal(f->peers.responder.stats.foreign,
+				 min_size(i + 1, HANDSHAKE_MAC2_AT));
 	}
 	(void)must_answer(f, &t);
 }
@@ -178,18 +216,17 @@ pending_sessions_of_a_peer_have_a_limit(void **state)
 	struct fixture *f = *state;
 	uint32_t index[SESSIONS_PENDING_MAX + 3];
 	struct client_try t, other;
-	uint32_t theirs = must_connect(f, 1, &other)->index;
+	uint32_t theirs = must_connect(f, 1, &other)->answer.session_index;
 
 	for (size_t i = 0; i < ARRAY_LEN(index); i++) {
-		index[i] = must_connect(f, 0, &t)->index;
-		assert_true(f->peers.n_pending <= SESSIONS_PENDING_MAX + 1);
+		index[i] = must_connect(f, 0, &t)->answer.session_index;
+		assert_true(f->peers.responder.n_pending <= SESSIONS_PENDING_MAX + 1);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(index); i++) {
-		bool there = peers_session(&f->peers, index[i]) != NULL;
-
-		assert_int_equal(there, i >= ARRAY_LEN(index) - SESSIONS_PENDING_MAX);
+		assert_int_equal(is_there(f, index[i]),
+				 i >= ARRAY_LEN(index) - SESSIONS_PENDING_MAX);
 	}
-	assert_non_null(peers_session(&f->peers, theirs));
+	assert_true(is_there(f, theirs));
 }
 
 static void
@@ -197,18 +234,53 @@ the_session_before_stays_until_the_next(void **state)
 {
 	struct fixture *f = *state;
 	struct client_try t;
-	uint32_t index[3];
+	struct server_session *s[3];
+	uint32_t first = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(index); i++) {
-		struct server_session *s = must_connect(f, 0, &t);
-
-		index[i] = s->index;
-		assert_false(peers_confirm(&f->peers, s, boot_1));
-		assert_false(peers_confirm(&f->peers, s, boot_1));
+	for (size_t i = 0; i < ARRAY_LEN(s); i++) {
+		assert_false(confirm(f, must_connect(f, 0, &t), boot_1, &s[i]));
+		first = i == 0 ? s[i]->index : first;
 	}
-	assert_null(peers_session(&f->peers, index[0]));
-	assert_int_equal(peers_session(&f->peers, index[1])->state, SESSION_PREVIOUS);
-	assert_int_equal(peers_session(&f->peers, index[2])->state, SESSION_CURRENT);
+	assert_false(is_there(f, first));
+	assert_true(is_there(f, s[1]->index));
+	assert_int_equal(s[1]->state, SESSION_PREVIOUS);
+	assert_true(is_there(f, s[2]->index));
+	assert_int_equal(s[2]->state, SESSION_CURRENT);
+}
+
+static void
+a_used_number_has_no_keys(void **state)
+{
+	struct fixture *f = *state;
+	struct client_try t;
+	struct pending *p = must_connect(f, 0, &t);
+	uint32_t index = p->answer.session_index;
+	struct server_session *s;
+	struct peers_keys found;
+
+	assert_int_equal(peers_find_keys(&f->peers, index, UINT64_MAX, &found),
+			 -EBADMSG);
+	assert_false(confirm(f, p, boot_1, &s));
+	assert_true(numbers_mark(&s->numbers, 7));
+	assert_int_equal(peers_find_keys(&f->peers, index, 7, &found), -EBADMSG);
+	assert_int_equal(peers_find_keys(&f->peers, index, 8, &found), 0);
+	assert_int_equal(peers_find_keys(&f->peers, index ^ 1, 8, &found), -EBADMSG);
+}
+
+static void
+without_memory_it_stays_pending(void **state)
+{
+	struct fixture *f = *state;
+	struct client_try t;
+	struct pending *p = must_connect(f, 0, &t);
+	struct server_session *s = NULL;
+
+	heap_fail(0, 1);
+	assert_int_equal(peers_confirm(&f->peers, p, boot_1, &s), -ENOMEM);
+	assert_true(heap_heal());
+	assert_null(s);
+	assert_int_equal(f->peers.responder.n_pending, 1);
+	assert_false(confirm(f, p, boot_1, &s));
 }
 
 static void
@@ -217,11 +289,13 @@ a_new_boot_id_is_a_restart(void **state)
 	struct fixture *f = *state;
 	struct client_try t;
 
-	assert_false(peers_confirm(&f->peers, must_connect(f, 0, &t), boot_1));
-	assert_false(peers_confirm(&f->peers, must_connect(f, 1, &t), boot_2));
-	assert_false(peers_confirm(&f->peers, must_connect(f, 0, &t), boot_1));
-	assert_true(peers_confirm(&f->peers, must_connect(f, 0, &t), boot_2));
-	assert_false(peers_confirm(&f->peers, must_connect(f, 0, &t), boot_2));
+	struct server_session *s;
+
+	assert_false(confirm(f, must_connect(f, 0, &t), boot_1, &s));
+	assert_false(confirm(f, must_connect(f, 1, &t), boot_2, &s));
+	assert_false(confirm(f, must_connect(f, 0, &t), boot_1, &s));
+	assert_true(confirm(f, must_connect(f, 0, &t), boot_2, &s));
+	assert_false(confirm(f, must_connect(f, 0, &t), boot_2, &s));
 }
 
 static void
@@ -229,15 +303,15 @@ a_late_record_of_an_older_session_restarts_nothing(void **state)
 {
 	struct fixture *f = *state;
 	struct client_try before, after;
-	struct server_session *old = must_connect(f, 0, &before);
-	struct server_session *new = must_connect(f, 0, &after);
+	struct pending *first = must_connect(f, 0, &before);
+	struct server_session *old, *new, *newest;
 
-	assert_false(peers_confirm(&f->peers, new, boot_2));
-	assert_false(peers_confirm(&f->peers, old, boot_1));
+	assert_false(confirm(f, must_connect(f, 0, &after), boot_2, &new));
+	assert_false(confirm(f, first, boot_1, &old));
 	assert_int_equal(new->state, SESSION_CURRENT);
 	assert_int_equal(old->state, SESSION_PREVIOUS);
 	assert_silence(f, &before);
-	assert_false(peers_confirm(&f->peers, must_connect(f, 0, &after), boot_2));
+	assert_false(confirm(f, must_connect(f, 0, &after), boot_2, &newest));
 }
 
 int
@@ -253,6 +327,8 @@ main(void)
 		WITH_PEERS(a_changed_bit_gets_silence),
 		WITH_PEERS(pending_sessions_of_a_peer_have_a_limit),
 		WITH_PEERS(the_session_before_stays_until_the_next),
+		WITH_PEERS(a_used_number_has_no_keys),
+		WITH_PEERS(without_memory_it_stays_pending),
 		WITH_PEERS(a_new_boot_id_is_a_restart),
 		WITH_PEERS(a_late_record_of_an_older_session_restarts_nothing),
 	};
