@@ -78,7 +78,7 @@ connect_now(struct heartbeat *h)
 	if (h->uplink == NULL || h->uplink->priority == PRIORITY_NEVER ||
 	    h->uplink->ifindex == 0 || !c->session.up)
 		return;
-	remote = mptcp_client_remote(c, h->uplink);
+	remote = endpoints_for(&c->endpoints, h->uplink);
 	if (remote == NULL)
 		return;
 	tc.remote = *remote;

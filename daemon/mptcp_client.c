@@ -40,86 +40,12 @@ load_keys(struct mptcp_client *c, struct errmsg *why)
 	return err < 0 ? errmsg_set(why, err, "libcrypto: no memory") : 0;
 }
 
-void
-mptcp_client_next_remote(struct mptcp_client *c)
-{
-	struct addr first = c->remotes[0];
-
-	if (c->n_remotes < 2)
-		return;
-	memmove(c->remotes, c->remotes + 1, (c->n_remotes - 1) * sizeof(first));
-	c->remotes[c->n_remotes - 1] = first;
-}
-
-void
-mptcp_client_prefer_remote(struct mptcp_client *c, const struct addr *remote)
-{
-	for (size_t i = 0; i < c->n_remotes; i++) {
-		if (!addr_equal(&c->remotes[i], remote))
-			continue;
-		memmove(c->remotes + 1, c->remotes, i * sizeof(*remote));
-		c->remotes[0] = *remote;
-		return;
-	}
-}
-
 static void
-add_remote(struct mptcp_client *c, const struct addr *ip, uint16_t port)
+on_found(void *arg)
 {
-	struct addr a = *ip;
+	struct mptcp_client *c = arg;
 
-	a.port = port;
-	for (size_t i = 0; i < c->n_remotes; i++) {
-		if (addr_equal(&c->remotes[i], &a))
-			return;
-	}
-	/* The first, which was tried longest, makes room. */
-	if (c->n_remotes == ARRAY_LEN(c->remotes)) {
-		mptcp_client_next_remote(c);
-		c->n_remotes--;
-	}
-	c->remotes[c->n_remotes++] = a;
-}
-
-static void
-on_looked_up(void *arg, int err, const struct addr *addrs, size_t n)
-{
-	struct endpoint_lookup *l = arg;
-	struct mptcp_client *c = l->client;
-
-	l->lookup = NULL;
-	if (err < 0) {
-		if (!l->failed)
-			log_warn("server name not found: name=%s error=\"%s\"",
-				 l->host->host, strerror(-err));
-		l->failed = true;
-		return;
-	}
-	l->failed = false;
-	for (size_t i = 0; i < n; i++)
-		add_remote(c, &addrs[i], l->host->port);
 	mptcp_race_hurry(c->race);
-}
-
-/* Names are asked for until there is an address, and again while none answers. */
-static void
-look_up_endpoints(struct mptcp_client *c)
-{
-	const struct config_server *server = &c->config->server;
-	struct addr ip;
-
-	for (size_t i = 0; i < server->n_endpoints; i++) {
-		struct endpoint_lookup *l = &c->lookups[i];
-
-		l->client = c;
-		l->host = &server->endpoints[i];
-		if (addr_parse_ip(l->host->host, &ip) == 0)
-			add_remote(c, &ip, l->host->port);
-		else if (l->lookup == NULL &&
-			 resolver_start(c->resolver, l->host->host, LOOKUP_DEADLINE,
-					on_looked_up, l, &l->lookup) < 0)
-			log_warn("server name not looked up: name=%s", l->host->host);
-	}
 }
 
 static int
@@ -140,16 +66,6 @@ init_parts(struct mptcp_client *c, struct loop *l, const struct config *conf,
 	if (err == 0)
 		err = timer_init(&c->tick, l, on_tick, c);
 	return err;
-}
-
-const struct addr *
-mptcp_client_remote(const struct mptcp_client *c, const struct uplink *u)
-{
-	for (size_t i = 0; i < c->n_remotes; i++) {
-		if (uplink_addr(u, c->remotes[i].family) != NULL)
-			return &c->remotes[i];
-	}
-	return NULL;
 }
 
 struct leg_header
@@ -270,8 +186,8 @@ on_tick(void *arg)
 
 	if (c->session.up)
 		c->lost_ticks = 0;
-	else if (c->n_remotes == 0 || ++c->lost_ticks % LOOKUP_EVERY == 0)
-		look_up_endpoints(c);
+	else if (c->endpoints.n == 0 || ++c->lost_ticks % LOOKUP_EVERY == 0)
+		endpoints_look_up(&c->endpoints);
 	if (c->session.up && age >= SESSION_LIFE)
 		mptcp_race_start(c->race);
 	mptcp_pool_tick(c);
@@ -310,10 +226,7 @@ free_client(struct transport *base)
 	timer_done(&c->tick);
 	for (size_t i = 0; c->heartbeats != NULL && i < UPLINKS_MAX; i++)
 		heartbeat_done(&c->heartbeats[i]);
-	for (size_t i = 0; i < ARRAY_LEN(c->lookups); i++) {
-		if (c->lookups[i].lookup != NULL)
-			resolver_cancel(c->lookups[i].lookup);
-	}
+	endpoints_done(&c->endpoints);
 	mptcp_race_free(c->race);
 	prng_done(&c->prng);
 	free(c->heartbeats);
@@ -344,7 +257,7 @@ mptcp_client_new(struct loop *l, const struct config *conf, struct uplinks *u,
 	c->loop = l;
 	c->config = conf;
 	c->uplinks = u;
-	c->resolver = r;
+	endpoints_init(&c->endpoints, r, &conf->server, on_found, c);
 	list_init(&c->idle);
 	list_init(&c->waiting);
 	c->target = POOL_MIN;
@@ -358,7 +271,7 @@ mptcp_client_new(struct loop *l, const struct config *conf, struct uplinks *u,
 		return NULL;
 	}
 	snprintf(c->state_text, sizeof(c->state_text), "connecting");
-	look_up_endpoints(c);
+	endpoints_look_up(&c->endpoints);
 	mptcp_race_start(c->race);
 	timer_set(&c->tick, TICK);
 	c->mptcp.base.ops = &ops;

@@ -17,7 +17,7 @@
 
 #include "common/errmsg.h"
 #include "daemon/core/handshake.h"
-#include "daemon/io/resolver.h"
+#include "daemon/endpoints.h"
 #include "daemon/tunnel_mptcp.h"
 #include "daemon/uplinks.h"
 
@@ -34,26 +34,15 @@ struct mptcp_session {
 	ns_t since;
 };
 
-struct endpoint_lookup {
-	struct mptcp_client *client;
-	const struct config_host *host;
-	struct lookup *lookup; /* NULL: not under way */
-	bool failed;           /* and was told about */
-};
-
 struct mptcp_client {
 	struct tunnel_mptcp mptcp;
 	struct loop *loop;
 	const struct config *config;
 	struct uplinks *uplinks;
-	struct resolver *resolver;
 	struct prng prng;
 	uint8_t private_key[CRYPTO_KEY_LEN], psk[CRYPTO_KEY_LEN];
 	uint8_t boot_id[8];
-	/* Of the server, with port; the first of its family is the one in use. */
-	struct addr remotes[RESOLVER_ADDRS_MAX];
-	size_t n_remotes;
-	struct endpoint_lookup lookups[CONFIG_ENDPOINTS_MAX];
+	struct endpoints endpoints;
 	struct mptcp_session session;
 	struct mptcp_race *race;
 	struct heartbeat *heartbeats; /* one per uplink, by id - 1 */
@@ -85,12 +74,6 @@ void mptcp_client_lost(struct mptcp_client *c, const struct subflow *sf);
 void
 mptcp_client_peer_lost(struct mptcp_client *c, uint64_t number, uint8_t address_id);
 
-/* Where `u` reaches the server; NULL: it has no address of that family. */
-const struct addr *
-mptcp_client_remote(const struct mptcp_client *c, const struct uplink *u);
-/* The first did not answer: the next one's turn. */
-void mptcp_client_next_remote(struct mptcp_client *c);
-void mptcp_client_prefer_remote(struct mptcp_client *c, const struct addr *remote);
 /* The next stream number and its header. */
 struct leg_header mptcp_client_next_header(struct mptcp_client *c);
 /* Any stream is open: heartbeats come more often. */

@@ -47,7 +47,8 @@ best_uplink(const struct mptcp_client *c, const struct uplink *not_this, bool wi
 		const struct uplink *u = uplinks_at(c->uplinks, i);
 
 		if (u != not_this && uplink_is_usable(u) &&
-		    mptcp_client_remote(c, u) != NULL && (!with_room || has_room(c, u)))
+		    endpoints_for(&c->endpoints, u) != NULL &&
+		    (!with_room || has_room(c, u)))
 			best = better(best, u);
 	}
 	return best;
@@ -74,7 +75,7 @@ open_socket(struct mptcp_client *c, const struct uplink *u)
 {
 	struct tcp_connect tc = {
 		.kind = TCP_MPTCP,
-		.remote = *mptcp_client_remote(c, u),
+		.remote = *endpoints_for(&c->endpoints, u),
 		.device = u->interface,
 		.congestion = c->mptcp.congestion,
 		.receive_buffer = tunnel_mptcp_receive_buffer(&c->mptcp),
@@ -305,7 +306,7 @@ mptcp_pool_refill(struct mptcp_client *c)
 		if (u == best)
 			refill_uplink(c, u, c->target);
 		else if (uplink_is_usable(u) && u->priority == best->priority &&
-			 mptcp_client_remote(c, u) != NULL)
+			 endpoints_for(&c->endpoints, u) != NULL)
 			refill_uplink(c, u, 1);
 	}
 }

@@ -124,7 +124,7 @@ win(struct attempt *a)
 		return;
 	stop(r);
 	r->told_version = false;
-	mptcp_client_prefer_remote(c, &a->remote);
+	endpoints_prefer(&c->endpoints, &a->remote);
 	mptcp_client_session_made(c, &answer, &keys);
 	crypto_wipe(&keys, sizeof(keys));
 }
@@ -168,7 +168,7 @@ try_uplink(struct mptcp_race *r, const struct uplink *u)
 {
 	struct mptcp_client *c = r->client;
 	struct attempt *a = &r->attempts[u->id - 1];
-	const struct addr *remote = mptcp_client_remote(c, u);
+	const struct addr *remote = endpoints_for(&c->endpoints, u);
 	struct tcp_connect tc = {.kind = TCP_PLAIN, .device = u->interface};
 	int fd;
 
@@ -220,7 +220,7 @@ round_now(struct mptcp_race *r)
 		log_error("handshake: no memory");
 	/* What is under way goes on to where it went, and so does a session. */
 	if (!c->session.up && (stale || (!r->reached && r->round_ns > ROUND_FIRST)))
-		mptcp_client_next_remote(c);
+		endpoints_next(&c->endpoints);
 	for (size_t i = 0; i < uplinks_count(c->uplinks); i++)
 		try_uplink(r, uplinks_at(c->uplinks, i));
 	complain(r);

@@ -1,9 +1,9 @@
 #include "daemon/mptcp_stream.h"
 
-#include "common/bytes.h"
 #include "daemon/io/tcp.h"
 #include "daemon/mptcp_client.h"
 #include "daemon/mptcp_server.h"
+#include "daemon/open_request.h"
 #include "daemon/tunnel_mptcp.h"
 
 #include <stdlib.h>
@@ -13,11 +13,6 @@
 #define OPENING_LIFE     (CONNECT_DEADLINE + 5 * NS_PER_SEC)
 #define LEAVING_LIFE     (2 * NS_PER_SEC)
 #define HALF_CLOSED_LOOK (1 * NS_PER_SEC)
-
-enum {
-	OPEN_FLAG_MAY_BE_PLAIN = 1,
-	OPEN_FIXED_LEN = 4, /* flags, port, length of the host */
-};
 
 static void on_leg_ready(void *arg, int what);
 static void on_local_ready(void *arg, int what);
@@ -145,15 +140,11 @@ mptcp_stream_greet(struct mptcp_stream *s, const struct leg_header *header,
 int
 mptcp_stream_send_open(struct mptcp_stream *s)
 {
-	uint8_t open[OPEN_FIXED_LEN + HOST_MAX];
-	size_t len = strlen(s->dest.host);
-	int err;
+	uint8_t open[OPEN_REQUEST_MAX];
+	size_t len = open_request_put(open, &s->dest,
+				      s->may_be_plain ? OPEN_REQUEST_MAY_BE_PLAIN : 0);
+	int err = leg_send(&s->leg, RECORD_OPEN, open, len);
 
-	open[0] = s->may_be_plain ? OPEN_FLAG_MAY_BE_PLAIN : 0;
-	put_be16(open + 1, s->dest.port);
-	open[3] = (uint8_t)len;
-	memcpy(open + OPEN_FIXED_LEN, s->dest.host, len);
-	err = leg_send(&s->leg, RECORD_OPEN, open, OPEN_FIXED_LEN + len);
 	if (err < 0)
 		return err;
 	s->pump.offers_plain = s->may_be_plain;
@@ -171,18 +162,11 @@ mptcp_stream_send_open(struct mptcp_stream *s)
 static int
 take_open(struct mptcp_stream *s, const struct record *r)
 {
-	size_t len;
+	uint8_t flags;
 
-	if (r->len < OPEN_FIXED_LEN)
+	if (open_request_get(r->payload, r->len, &s->dest, &flags) < 0)
 		return -EPROTO;
-	len = r->payload[3];
-	if (len == 0 || len >= HOST_MAX || r->len < OPEN_FIXED_LEN + len ||
-	    memchr(r->payload + OPEN_FIXED_LEN, '\0', len) != NULL)
-		return -EPROTO;
-	s->may_be_plain = (r->payload[0] & OPEN_FLAG_MAY_BE_PLAIN) != 0;
-	s->dest.port = get_be16(r->payload + 1);
-	memcpy(s->dest.host, r->payload + OPEN_FIXED_LEN, len);
-	s->dest.host[len] = '\0';
+	s->may_be_plain = (flags & OPEN_REQUEST_MAY_BE_PLAIN) != 0;
 	s->state = STREAM_OPENING;
 	s->id = transport_next_id(&s->mptcp->base);
 	mptcp_server_stream_opens(s->mptcp->server, s);
