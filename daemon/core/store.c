@@ -32,20 +32,14 @@ block_of(const struct store *s, uint64_t block)
 	return *slot_of(s, block);
 }
 
+/* Blocks without a place in a store: each begins with a pointer to the next. */
 static void
-drop_block(struct store *s, uint64_t block)
+push(uint8_t **chain, uint8_t *block)
 {
-	uint8_t **slot = slot_of(s, block);
-
-	if (*slot == NULL)
-		return;
-	free(*slot);
-	*slot = NULL;
-	assert(s->budget->used >= STORE_BLOCK);
-	s->budget->used -= STORE_BLOCK;
+	memcpy(block, chain, sizeof(*chain));
+	*chain = block;
 }
 
-/* Blocks that have no place in the store yet: each begins with a pointer to the next. */
 static uint8_t *
 pop(uint8_t **chain)
 {
@@ -56,26 +50,59 @@ pop(uint8_t **chain)
 }
 
 static void
-free_chain(uint8_t *chain)
+give_back(struct budget *b, uint8_t *block)
 {
-	while (chain != NULL)
-		free(pop(&chain));
+	if (b->n_spare >= b->spare_max) {
+		free(block);
+		return;
+	}
+	push(&b->spare, block);
+	b->n_spare++;
+}
+
+static uint8_t *
+take_block(struct budget *b)
+{
+	if (b->n_spare == 0)
+		return malloc(STORE_BLOCK);
+	b->n_spare--;
+	return pop(&b->spare);
+}
+
+void
+budget_done(struct budget *b)
+{
+	while (b->n_spare > 0)
+		free(take_block(b));
+}
+
+static void
+drop_block(struct store *s, uint64_t block)
+{
+	uint8_t **slot = slot_of(s, block);
+
+	if (*slot == NULL)
+		return;
+	give_back(s->budget, *slot);
+	*slot = NULL;
+	assert(s->budget->used >= STORE_BLOCK);
+	s->budget->used -= STORE_BLOCK;
 }
 
 static int
-new_chain(size_t n, uint8_t **ret_chain)
+new_chain(struct budget *budget, size_t n, uint8_t **ret_chain)
 {
 	uint8_t *chain = NULL;
 
 	for (size_t i = 0; i < n; i++) {
-		uint8_t *block = malloc(STORE_BLOCK);
+		uint8_t *block = take_block(budget);
 
 		if (block == NULL) {
-			free_chain(chain);
+			while (chain != NULL)
+				give_back(budget, pop(&chain));
 			return -ENOMEM;
 		}
-		memcpy(block, &chain, sizeof(chain));
-		chain = block;
+		push(&chain, block);
 	}
 	*ret_chain = chain;
 	return 0;
@@ -118,7 +145,7 @@ add_blocks(struct store *s, uint64_t first, uint64_t past, size_t n_missing)
 	err = grow(s, past);
 	if (err < 0)
 		return err;
-	err = new_chain(n_missing, &chain);
+	err = new_chain(budget, n_missing, &chain);
 	if (err < 0)
 		return err;
 

@@ -24,10 +24,17 @@ enum {
 	STORE_BLOCKS_MAX = 64 * 1024, /* 1 GB: no window comes near that */
 };
 
-/* Bytes that all stores of a session may hold, the blocks' slack included. */
+/*
+ * Bytes that all stores of a session may hold, the blocks' slack included. Up to
+ * spare_max blocks that nobody holds wait for the next one; budget_done() frees them.
+ */
 struct budget {
 	size_t used, max;
+	uint8_t *spare;
+	unsigned n_spare, spare_max;
 };
+
+void budget_done(struct budget *b);
 
 struct store {
 	uint8_t **blocks; /* ring: block `b` is at b % n_slots; NULL: not there */

@@ -77,6 +77,7 @@ assert_budget(const struct budget *budget)
 		n += count_blocks(&models[i]);
 	assert_int_equal(budget->used, n * STORE_BLOCK);
 	assert_true(budget->used <= budget->max);
+	assert_true(budget->n_spare <= budget->spare_max);
 }
 
 /* Bytes of a block that nobody wrote are not looked at: write the whole block first. */
@@ -179,7 +180,8 @@ move_on(struct store *s, struct model *m, const struct budget *budget)
 static void
 stores_are_the_arrays(void **state)
 {
-	struct budget budget = {.max = 30 * STORE_BLOCK + 77};
+	struct budget budget = {.max = 30 * STORE_BLOCK + 77,
+				.spare_max = (unsigned)draw(8)};
 
 	(void)state;
 	for (size_t i = 0; i < STORES; i++)
@@ -206,6 +208,8 @@ stores_are_the_arrays(void **state)
 	for (size_t i = 0; i < STORES; i++)
 		store_done(&stores[i]);
 	assert_int_equal(budget.used, 0);
+	budget_done(&budget);
+	assert_int_equal(budget.n_spare, 0);
 }
 
 /* Each allocation of a large reserve fails in turn; then it works. */
