@@ -1,0 +1,110 @@
+#include "daemon/core/session_parts.h"
+
+#include <stdlib.h>
+
+static void
+chunk_fate(struct session *s, const struct item *it, bool arrived)
+{
+	struct stream *st = session_find_stream(s, it->stream);
+	const struct chunk c = {it->off, it->len, it->fin};
+
+	if (st == NULL)
+		return;
+	if (arrived) {
+		sendbuf_acked(&st->out, &c);
+		if (st->starved)
+			session_tell(s, st, STREAM_NEWS_WRITABLE);
+		if (sendbuf_is_done(&st->out))
+			session_tell(s, st, STREAM_NEWS_DONE);
+		session_reap(s, st);
+		return;
+	}
+	sendbuf_lost(&st->out, &c);
+	session_turn(s, st);
+}
+
+static void
+word_fate(struct session *s, const struct item *it, bool arrived)
+{
+	struct stream *st = session_find_stream(s, it->stream);
+	uint8_t word = (uint8_t)it->off;
+
+	if (st == NULL)
+		return;
+	if (!arrived) {
+		bool dead = ((st->words | st->spoken | st->heard) & STREAM_RESET) != 0;
+
+		if ((st->spoken & word) == 0 && (!dead || word == STREAM_RESET))
+			session_say(s, st, word);
+		return;
+	}
+	if (word == STREAM_MAX)
+		return;
+	st->spoken |= word;
+	st->words &= (uint8_t)~word;
+	if (word == STREAM_OPEN) {
+		free(st->request);
+		st->request = NULL;
+	}
+	session_reap(s, st);
+}
+
+static void
+subflow_word_fate(struct session *s, const struct item *it, bool arrived)
+{
+	struct subflow *sf = s->subflows[it->stream];
+	uint8_t word = (uint8_t)it->off;
+
+	if (sf == NULL)
+		return;
+	if (word == SUBFLOW_PRIO && !arrived && it->len == (uint32_t)sf->prio_seq) {
+		sf->words |= SUBFLOW_PRIO;
+		s->tell_prio = true;
+	} else if (word == SUBFLOW_JOIN_CONFIRM && arrived) {
+		sf->words &= (uint8_t)~SUBFLOW_JOIN_CONFIRM;
+	} else if (word == SUBFLOW_JOIN_CONFIRM) {
+		sf->words |= SUBFLOW_PING;
+	} else if (!arrived && word != SUBFLOW_PRIO &&
+		   (word != SUBFLOW_JOIN || !sf->joined)) {
+		sf->words |= word;
+	}
+}
+
+void
+session_settle(struct session *s, struct subflow *sf)
+{
+	const struct sent *p;
+
+	while ((p = loss_take(&sf->loss)) != NULL) {
+		bool arrived = p->state == SENT_ACKED;
+
+		if (!arrived)
+			mtu_lost(&sf->mtu, (uint16_t)p->size, p->mtu_probe, s->now);
+		else if (mtu_acked(&sf->mtu, (uint16_t)p->size, p->mtu_probe, s->now))
+			cc_set_mss(&sf->cc, mtu_payload(&sf->mtu));
+		for (unsigned i = 0; i < p->n_items; i++) {
+			const struct item *it = &p->items[i];
+
+			switch ((enum item_kind)it->kind) {
+			case ITEM_CHUNK:
+			case ITEM_COPY: chunk_fate(s, it, arrived); break;
+			case ITEM_WORD: word_fate(s, it, arrived); break;
+			case ITEM_SESSION_MAX: s->tell_session_max |= !arrived; break;
+			case ITEM_SUBFLOW_WORD:
+				subflow_word_fate(s, it, arrived);
+				break;
+			}
+		}
+	}
+}
+
+void
+session_sampled(struct session *s, struct subflow *sf, struct loss_sample *sample,
+		ns_t now)
+{
+	sample->now = now;
+	s->now = now;
+	if (sample->acked > 0 || sample->lost > 0 || sample->spurious)
+		cc_sample(&sf->cc, sample, &sf->rtt);
+	session_settle(s, sf);
+}

@@ -1,0 +1,397 @@
+#include "daemon/core/session_parts.h"
+
+#include <string.h>
+
+/* Streams */
+
+static bool
+put_word(struct outbound *p, struct stream *st, uint8_t word)
+{
+	struct frame f = {0};
+
+	if (!packet_has_items(p))
+		return false;
+	switch ((enum stream_word)word) {
+	case STREAM_OPEN:
+		f.type = FRAME_OPEN;
+		f.open = (struct frame_open){st->id, st->request, st->request_len};
+		break;
+	case STREAM_OPENED:
+		f.type = FRAME_OPENED;
+		f.opened.stream = st->id;
+		f.opened.status = st->status;
+		break;
+	case STREAM_RESET:
+		f.type = FRAME_RESET;
+		f.reset.stream = st->id;
+		f.reset.code = st->reset_code;
+		f.reset.final = st->out.sent;
+		break;
+	case STREAM_MAX:
+		f.type = FRAME_STREAM_MAX;
+		f.max.stream = st->id;
+		f.max.max = st->in.limit;
+		break;
+	}
+	if (!packet_put(p, &f))
+		return false;
+	packet_note(p, (struct item){.kind = ITEM_WORD, .stream = st->id, .off = word});
+	st->words &= (uint8_t)~word;
+	return true;
+}
+
+static void
+put_words(struct session *s, struct outbound *p)
+{
+	list_for_each_safe (it, &s->talk) {
+		struct stream *st = list_entry(it, struct stream, talk);
+
+		for (uint8_t word = STREAM_OPEN; word <= STREAM_MAX; word <<= 1) {
+			if ((st->words & word) != 0 && !put_word(p, st, word))
+				return;
+		}
+		list_remove(&st->talk);
+	}
+	if (s->tell_session_max && packet_has_items(p) &&
+	    packet_put(p, &(struct frame){.type = FRAME_SESSION_MAX,
+					  .max.max = s->in_limit})) {
+		packet_note(p, (struct item){.kind = ITEM_SESSION_MAX});
+		s->tell_session_max = false;
+	}
+}
+
+static struct stream *
+next_stream(struct session *s)
+{
+	struct list *from = list_empty(&s->young) ? &s->bulk : &s->young;
+
+	return list_empty(from) ? NULL : list_entry(from->next, struct stream, turn);
+}
+
+/* It has had its turn: the next one of its list is served. */
+static void
+rotate(struct session *s, struct stream *st, size_t len)
+{
+	st->burst += len;
+	if (s->turn_left <= len) {
+		struct list *list = st->young ? &s->young : &s->bulk;
+
+		s->turn_left = TURN_BYTES;
+		if (!list_empty(&st->turn)) {
+			list_remove(&st->turn);
+			list_append(list, &st->turn);
+		}
+	} else {
+		s->turn_left -= len;
+	}
+	session_turn(s, st);
+}
+
+static bool
+put_chunk(struct session *s, struct outbound *p, struct stream *st)
+{
+	uint64_t limit = min_u64(st->out_limit, st->out.sent + session_credit(s));
+	struct chunk c;
+	bool more;
+
+	if (!sendbuf_next(&st->out, p->max - p->len, limit, &c))
+		return false;
+	more = packet_put_chunk(p, st, &c);
+	if (c.len == 0 && !c.fin)
+		return false;
+	packet_note(p, (struct item){st->id, c.off, c.len, ITEM_CHUNK, c.fin});
+	if (c.off + c.len > st->out.sent) {
+		s->out_total += c.off + c.len - st->out.sent;
+		s->stats.stream_bytes_out += c.off + c.len - st->out.sent;
+	} else {
+		s->stats.resent += c.len;
+	}
+	sendbuf_sent(&st->out, &c);
+	rotate(s, st, c.len);
+	return more;
+}
+
+static void
+put_streams(struct session *s, struct outbound *p)
+{
+	struct stream *st;
+
+	put_words(s, p);
+	while (packet_has_items(p) && p->max - p->len >= FRAME_ROOM_MIN &&
+	       (st = next_stream(s)) != NULL) {
+		if (!stream_has_data(st, session_credit(s)))
+			session_turn(s, st);
+		else if (!put_chunk(s, p, st))
+			return;
+	}
+}
+
+static size_t
+one_packet(struct session *s, struct subflow *sf, uint8_t *buf, size_t size, bool data)
+{
+	struct outbound p;
+
+	packet_begin(&p, buf, size);
+	packet_put_subflow_words(s, &p, sf);
+	if (s->tell_prio && sf->state != SUBFLOW_JOINING)
+		packet_put_prios(s, &p);
+	packet_put_acks(s, &p, sf);
+	if (data)
+		put_streams(s, &p);
+	return packet_finish(s, sf, &p);
+}
+
+/* Choosing a subflow */
+
+static uint8_t
+tier_of(const struct subflow *sf)
+{
+	return sf->tier > sf->tier_peer ? sf->tier : sf->tier_peer;
+}
+
+static bool
+may_carry(const struct session *s, const struct subflow *sf, bool any_active)
+{
+	if (sf->state == SUBFLOW_ACTIVE)
+		return true;
+	/* Nobody is left: a probe may as well carry something. */
+	(void)s;
+	return !any_active && sf->probe_credit > 0;
+}
+
+static void
+describe(const struct session *s, struct subflow *sf, struct candidate *c)
+{
+	uint32_t mss = mtu_payload(&sf->mtu);
+	ns_t next = pacer_next(&sf->pacer, sf->cc.pacing_rate, mss, s->now);
+	uint64_t over = sf->loss.in_flight + mss;
+
+	c->tier = tier_of(sf);
+	c->room = (subflow_has_room(sf) || sf->probe_credit > 0) &&
+		  subflow_packet_max(sf) >= mss;
+	c->ready = c->room && (next <= s->now || sf->probe_credit > 0);
+	c->bandwidth = subflow_bandwidth(sf);
+	c->delay = rtt_minimum(&sf->rtt) / 2;
+	c->queueing = rtt_queueing(&sf->rtt);
+	c->sigma = sf->rtt.rttvar;
+	c->wait = max_ns(next - s->now, 0);
+	if (over > sf->cc.cwnd)
+		c->wait = max_ns(c->wait, (ns_t)((over - sf->cc.cwnd) * NS_PER_SEC /
+						 c->bandwidth));
+}
+
+/* Bytes: as good as without end. */
+enum { BACKLOG_LONG = 1 << 30 };
+
+static uint64_t
+backlog(const struct session *s, const struct stream *st)
+{
+	uint64_t sum = 0;
+	unsigned n = 0;
+
+	if (st == NULL || st->young)
+		return st == NULL ? 0 : stream_backlog(st);
+	list_for_each (it, &s->bulk) {
+		const struct stream *other = list_entry(it, struct stream, turn);
+
+		/* There is more where this came from. */
+		if (other->starved && !other->out.fin)
+			return BACKLOG_LONG;
+		sum += stream_backlog(other);
+		if (++n == 8)
+			break;
+	}
+	return sum;
+}
+
+/* The subflow for the next burst of data; NULL: none now, and wake_at is set. */
+static struct subflow *
+choose(struct session *s)
+{
+	struct candidate c[SESSION_SUBFLOWS_MAX];
+	struct subflow *of[SESSION_SUBFLOWS_MAX];
+	bool active = session_has_active(s, NULL);
+	const struct stream *st = next_stream(s);
+	struct question q = {.at = c, .waited = s->waited};
+	int pick;
+
+	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
+		struct subflow *sf = s->subflows[i];
+
+		if (sf == NULL || !may_carry(s, sf, active))
+			continue;
+		describe(s, sf, &c[q.n]);
+		of[q.n++] = sf;
+	}
+	if (q.n == 0)
+		return NULL;
+	q.bytes = mtu_payload(&of[0]->mtu);
+	q.backlog = backlog(s, st);
+	q.window_left =
+		st == NULL
+			? STREAM_WINDOW_MIN
+			: min_u64(st->out_limit - min_u64(st->out.sent, st->out_limit),
+				  session_credit(s));
+	pick = scheduler_pick(s->cfg.scheduler, &q);
+	s->waited = pick < 0;
+	if (pick >= 0)
+		return of[pick];
+	for (size_t i = 0; i < q.n; i++) {
+		if (c[i].room && !c[i].ready)
+			s->wake_at = min_ns(s->wake_at, s->now + max_ns(c[i].wait, 1));
+	}
+	return NULL;
+}
+
+/* Output */
+
+static bool
+has_data(const struct session *s)
+{
+	return !list_empty(&s->young) || !list_empty(&s->bulk) ||
+	       !list_empty(&s->talk) || s->tell_session_max || s->tell_prio;
+}
+
+static size_t
+burst_of(struct session *s, struct subflow *sf, uint8_t *buf, size_t cap,
+	 struct burst *ret)
+{
+	uint32_t size = subflow_packet_max(sf);
+	uint64_t allowed =
+		pacer_allowance(&sf->pacer, sf->cc.pacing_rate, size, s->now);
+	size_t total = 0;
+
+	if (sf->probe_credit > 0)
+		allowed = max_u64(allowed, size);
+	while (total + size <= cap && total < allowed && has_data(s) &&
+	       (subflow_has_room(sf) || sf->probe_credit > 0)) {
+		size_t n = one_packet(s, sf, buf + total, size, true);
+
+		total += n;
+		if (ret->packet == 0)
+			ret->packet = n;
+		if (n < size)
+			break;
+	}
+	return total;
+}
+
+/* What came over a subflow that the peer does not hear from. */
+static bool
+speaks_for_others(const struct session *s, const struct subflow *sf)
+{
+	if (sf->state != SUBFLOW_ACTIVE)
+		return false;
+	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
+		if (s->subflows[i] != NULL && s->subflows[i] != sf &&
+		    s->subflows[i]->acks_elsewhere)
+			return true;
+	}
+	return false;
+}
+
+static size_t
+speak(struct session *s, struct subflow *sf, uint8_t *buf, bool acks)
+{
+	uint32_t size = subflow_packet_max(sf);
+	uint16_t probe;
+
+	if (size < WIRE_OVERHEAD + 64)
+		return 0;
+	if (acks)
+		return sf->acks.due_at <= s->now || speaks_for_others(s, sf)
+			       ? one_packet(s, sf, buf, size, false)
+			       : 0;
+	if ((sf->words & (uint8_t) ~(SUBFLOW_PRIO | SUBFLOW_JOIN_CONFIRM)) != 0)
+		return one_packet(s, sf, buf, size, false);
+	probe = sf->state == SUBFLOW_ACTIVE && sf->proven ? mtu_probe(&sf->mtu, s->now)
+							  : 0;
+	return probe > 0 ? packet_send_mtu_probe(s, sf, buf, probe) : 0;
+}
+
+static size_t
+one_for(const struct subflow *sf, size_t len, struct burst *ret)
+{
+	ret->len = len;
+	ret->packet = len;
+	ret->local = sf->local;
+	ret->remote = sf->remote;
+	ret->uplink = sf->uplink;
+	return len;
+}
+
+static size_t
+speak_any(struct session *s, uint8_t *buf, size_t cap, struct burst *ret, bool acks)
+{
+	for (size_t k = 0; k < SESSION_SUBFLOWS_MAX; k++) {
+		struct subflow *sf = s->subflows[(s->turn + k) % SESSION_SUBFLOWS_MAX];
+
+		if (sf == NULL || cap < MTU_MAX)
+			continue;
+		if (one_for(sf, speak(s, sf, buf, acks), ret) == 0)
+			continue;
+		s->turn = sf->id;
+		return ret->len;
+	}
+	return 0;
+}
+
+static bool
+is_ready(const struct session *s, const struct subflow *sf)
+{
+	return sf->state == SUBFLOW_ACTIVE && subflow_has_room(sf) &&
+	       subflow_packet_max(sf) >= mtu_payload(&sf->mtu) &&
+	       pacer_next(&sf->pacer, sf->cc.pacing_rate, mtu_payload(&sf->mtu),
+			  s->now) <= s->now;
+}
+
+static size_t
+copy_any(struct session *s, uint8_t *buf, struct burst *ret)
+{
+	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
+		struct subflow *sf = s->subflows[i];
+
+		if (sf != NULL && is_ready(s, sf) &&
+		    one_for(sf, session_copy(s, sf, buf), ret) > 0)
+			return ret->len;
+	}
+	return 0;
+}
+
+static void
+note_idle(struct session *s)
+{
+	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
+		struct subflow *sf = s->subflows[i];
+
+		if (sf != NULL && is_ready(s, sf))
+			loss_app_limited(&sf->loss);
+	}
+}
+
+size_t
+session_output(struct session *s, uint8_t *buf, size_t cap, struct burst *ret, ns_t now)
+{
+	struct subflow *sf;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->data = buf;
+	s->now = now;
+	s->wake_at = NS_NEVER;
+	if (s->broken || speak_any(s, buf, cap, ret, false) > 0)
+		return ret->len;
+	if (has_data(s) && (sf = choose(s)) != NULL) {
+		ret->local = sf->local;
+		ret->remote = sf->remote;
+		ret->uplink = sf->uplink;
+		ret->len = burst_of(s, sf, buf, cap, ret);
+		if (ret->len > 0)
+			return ret->len;
+	}
+	if (speak_any(s, buf, cap, ret, true) > 0)
+		return ret->len;
+	if (!has_data(s) && copy_any(s, buf, ret) > 0)
+		return ret->len;
+	note_idle(s);
+	return 0;
+}

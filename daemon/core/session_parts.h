@@ -1,0 +1,142 @@
+/*
+ * session_parts - what the files of the session share; nobody else includes it.
+ *
+ *	session.c          life, streams, events, deadlines
+ *	session_in.c       packets that came: opens them, reads their frames
+ *	session_packet.c   one packet to send: acknowledgements, words, sealing
+ *	session_out.c      which subflow carries what
+ *	session_copy.c     copies of what would arrive too late
+ *	session_fate.c     what became of what was sent
+ *	session_subflow.c  joins, health, priorities
+ */
+#ifndef DAEMON_CORE_SESSION_PARTS_H
+#define DAEMON_CORE_SESSION_PARTS_H
+
+#include "common/list.h"
+#include "daemon/core/numbers.h"
+#include "daemon/core/session.h"
+#include "daemon/core/subflow.h"
+
+enum {
+	STREAM_BUCKETS = 1024,
+	GENERATIONS = 4,
+	SPARE_BLOCKS = 64, /* 1 MB: what a busy session lets go comes back at once */
+	TURN_BYTES = 16 * 1024, /* of one stream, before the next one's turn */
+	/* A stream's frame is not begun in less room, unless the packet is empty. */
+	FRAME_ROOM_MIN = 64,
+};
+
+/* What an item of a sent packet was. */
+enum item_kind {
+	ITEM_CHUNK,
+	ITEM_COPY, /* of a chunk that is in flight elsewhere */
+	ITEM_WORD, /* off: enum stream_word */
+	ITEM_SESSION_MAX,
+	ITEM_SUBFLOW_WORD, /* stream: subflow id, off: enum subflow_word */
+};
+
+/* A packet that is being filled. */
+struct outbound {
+	uint8_t *buf;
+	size_t len, max; /* frames end at `max`: the tag has its room behind */
+	struct sent sent;
+};
+
+struct epoch {
+	struct aead seal, open;
+	bool used;
+};
+
+struct session {
+	struct session_settings cfg;
+	struct epoch epochs[GENERATIONS];
+	uint8_t generation;
+	struct prng rng;
+	uint8_t key_a[8], key_b[8];
+	uint32_t token_local, token_peer;
+	bool broken, closed;
+	ns_t now; /* of the call that is running */
+
+	struct subflow *subflows[SESSION_SUBFLOWS_MAX]; /* by id */
+	uint8_t next_subflow; /* client: the id that is given away next */
+	uint8_t turn;         /* the subflow that is asked first */
+
+	struct list streams[STREAM_BUCKETS];
+	unsigned n_streams;
+	uint64_t next_stream;
+	struct numbers *seen; /* server: ids that have been streams */
+	struct list young, bulk, talk, told;
+	uint64_t turn_left; /* bytes of the bulk stream whose turn it is */
+
+	struct budget held_out, held_in;
+	uint64_t out_total,
+		out_limit; /* new bytes of all streams, and the peer's window */
+	uint64_t in_total, in_consumed, in_limit; /* the same of the other direction */
+	bool tell_session_max, tell_prio;
+	bool waited;
+	ns_t wake_at; /* when a subflow that data wait for may be ready */
+
+	uint64_t copied; /* bytes */
+	struct session_stats stats;
+};
+
+/* session.c */
+struct stream *session_find_stream(const struct session *s, uint64_t id);
+/* Server: a stream that the peer begins. NULL: it had its time, or no room. */
+struct stream *session_new_stream(struct session *s, uint64_t id);
+void session_say(struct session *s, struct stream *st, uint8_t word);
+void session_tell(struct session *s, struct stream *st, uint8_t news);
+/* Puts it where the scheduler finds it, or takes it away. */
+void session_turn(struct session *s, struct stream *st);
+/* Frees it if nothing is left to do. */
+void session_reap(struct session *s, struct stream *st);
+uint64_t session_credit(const struct session *s);
+/* All of them: the session's window has moved. */
+void session_turn_all(struct session *s);
+/* Whether this id has been a stream, and is no more. */
+bool session_is_past(const struct session *s, uint64_t id);
+/* Bytes that a stream will not bring any more count as consumed. */
+void session_give_up_input(struct session *s, struct stream *st);
+
+/* session_packet.c: `size` is the most that the whole packet may have. */
+void packet_begin(struct outbound *p, uint8_t *buf, size_t size);
+bool packet_put(struct outbound *p, const struct frame *f);
+bool packet_has_items(const struct outbound *p);
+void packet_note(struct outbound *p, struct item it);
+void packet_put_acks(struct session *s, struct outbound *p, struct subflow *sf);
+void
+packet_put_subflow_words(struct session *s, struct outbound *p, struct subflow *sf);
+void packet_put_prios(struct session *s, struct outbound *p);
+/* A chunk's frame and bytes; `c` shrinks to what fits. False: the packet is full. */
+bool packet_put_chunk(struct outbound *p, const struct stream *st, struct chunk *c);
+/* Seals and remembers it. Returns its bytes, 0 when it came to nothing. */
+size_t packet_finish(struct session *s, struct subflow *sf, struct outbound *p);
+size_t
+packet_send_mtu_probe(struct session *s, struct subflow *sf, uint8_t *buf, size_t size);
+
+/* session_copy.c */
+/* Nothing new goes out: `by`, which is ready, repeats what others bring later. */
+size_t session_copy(struct session *s, struct subflow *by, uint8_t *buf);
+
+/* session_fate.c */
+/* Reads what loss_take() hands out: chunks arrive, or are to be sent again. */
+void session_settle(struct session *s, struct subflow *sf);
+/* After an acknowledgement or time: congestion control hears of it. */
+void session_sampled(struct session *s, struct subflow *sf, struct loss_sample *sample,
+		     ns_t now);
+
+/* session_subflow.c */
+void
+session_on_join(struct session *s, struct subflow *sf, const struct frame *f, ns_t now);
+int session_join_hmac(const struct session *s, const struct subflow *sf, bool by_client,
+		      uint8_t ret_mac[CRYPTO_HASH_LEN]) MUST_CHECK;
+void session_on_response(struct subflow *sf, const uint8_t data[8], ns_t now);
+/* The subflow with this id; server: makes it for a JOIN. */
+struct subflow *
+session_accept_subflow(struct session *s, uint8_t id, const struct burst *b, ns_t now);
+bool session_has_active(const struct session *s, const struct subflow *except);
+/* Silence: suspicion, probes, death. */
+void session_check_health(struct session *s, struct subflow *sf, ns_t now);
+ns_t session_slowest_rtt(const struct session *s);
+
+#endif

@@ -1,0 +1,258 @@
+#include "daemon/core/session_parts.h"
+
+#include <string.h>
+
+/* Joins */
+
+/* RFC 8684, 3.2: HMAC over both nonces, keyed by both keys, the speaker's first. */
+int
+session_join_hmac(const struct session *s, const struct subflow *sf, bool by_client,
+		  uint8_t ret_mac[CRYPTO_HASH_LEN])
+{
+	bool ours = by_client == (s->cfg.role == SESSION_CLIENT);
+	uint8_t key[16], nonces[16];
+	int err;
+
+	memcpy(key, by_client ? s->key_a : s->key_b, 8);
+	memcpy(key + 8, by_client ? s->key_b : s->key_a, 8);
+	memcpy(nonces, ours ? sf->nonce : sf->nonce_peer, 8);
+	memcpy(nonces + 8, ours ? sf->nonce_peer : sf->nonce, 8);
+	err = crypto_hmac(ret_mac, key, sizeof(key), nonces, sizeof(nonces));
+	crypto_wipe(key, sizeof(key));
+	return err;
+}
+
+static struct subflow *
+make(struct session *s, uint8_t id, const struct addr *local, const struct addr *remote,
+     ns_t now)
+{
+	struct subflow *sf = subflow_new(id, local, remote, s->cfg.cc, now);
+
+	if (sf == NULL)
+		return NULL;
+	if (prng_bytes(&s->rng, sf->nonce, sizeof(sf->nonce)) < 0 ||
+	    prng_bytes(&s->rng, sf->challenge, sizeof(sf->challenge)) < 0) {
+		subflow_free(sf);
+		return NULL;
+	}
+	sf->heard_at = now;
+	sf->answered_at = now;
+	s->subflows[id] = sf;
+	return sf;
+}
+
+int
+session_add_subflow(struct session *s, uint8_t uplink, const struct addr *local,
+		    const struct addr *remote, bool known, ns_t now)
+{
+	struct subflow *sf;
+
+	assert(s->cfg.role == SESSION_CLIENT);
+	if (s->next_subflow >= SESSION_SUBFLOWS_MAX)
+		return -ENOSPC;
+	sf = make(s, s->next_subflow, local, remote, now);
+	if (sf == NULL)
+		return -ENOMEM;
+	s->next_subflow++;
+	sf->uplink = uplink;
+	sf->proven = true;
+	sf->words = SUBFLOW_JOIN;
+	sf->probe_at = now + RTT_INITIAL;
+	if (known)
+		subflow_enter(sf, SUBFLOW_ACTIVE, now);
+	return sf->id;
+}
+
+struct subflow *
+session_accept_subflow(struct session *s, uint8_t id, const struct burst *b, ns_t now)
+{
+	if (s->cfg.role != SESSION_SERVER)
+		return NULL;
+	return make(s, id, &b->local, &b->remote, now);
+}
+
+static void
+on_join(struct session *s, struct subflow *sf, const struct frame_join *j)
+{
+	if (s->cfg.role != SESSION_SERVER || j->token != s->token_local)
+		return;
+	memcpy(sf->nonce_peer, j->nonce, sizeof(sf->nonce_peer));
+	sf->uplink = j->addr_id;
+	if (sf->prio_seen == 0)
+		sf->tier_peer = j->tier;
+	sf->joined = true;
+	sf->words |= SUBFLOW_JOIN_REPLY;
+}
+
+static void
+on_reply(struct session *s, struct subflow *sf, const struct frame_join *j, ns_t now)
+{
+	uint8_t mac[CRYPTO_HASH_LEN];
+
+	if (s->cfg.role != SESSION_CLIENT || sf->joined)
+		return;
+	memcpy(sf->nonce_peer, j->nonce, sizeof(sf->nonce_peer));
+	if (session_join_hmac(s, sf, false, mac) < 0 || !crypto_equal(mac, j->hmac, 8))
+		return;
+	sf->joined = true;
+	sf->words &= (uint8_t)~SUBFLOW_JOIN;
+	sf->words |= SUBFLOW_JOIN_CONFIRM | SUBFLOW_PING;
+	sf->probe_at = NS_NEVER;
+	if (sf->state == SUBFLOW_JOINING)
+		subflow_enter(sf, SUBFLOW_ACTIVE, now);
+}
+
+static void
+prove(struct subflow *sf, ns_t now)
+{
+	sf->proven = true;
+	sf->words &= (uint8_t)~SUBFLOW_CHALLENGE;
+	if (sf->state == SUBFLOW_JOINING)
+		subflow_enter(sf, SUBFLOW_ACTIVE, now);
+}
+
+static void
+on_confirm(struct session *s, struct subflow *sf, const struct frame_join *j, ns_t now)
+{
+	uint8_t mac[CRYPTO_HASH_LEN];
+
+	if (s->cfg.role != SESSION_SERVER || !sf->joined || sf->proven)
+		return;
+	if (session_join_hmac(s, sf, true, mac) == 0 && crypto_equal(mac, j->hmac, 20))
+		prove(sf, now);
+}
+
+void
+session_on_join(struct session *s, struct subflow *sf, const struct frame *f, ns_t now)
+{
+	if (f->type == FRAME_JOIN)
+		on_join(s, sf, &f->join);
+	else if (f->type == FRAME_JOIN_REPLY)
+		on_reply(s, sf, &f->join, now);
+	else
+		on_confirm(s, sf, &f->join, now);
+}
+
+void
+session_on_response(struct subflow *sf, const uint8_t data[8], ns_t now)
+{
+	if (crypto_equal(data, sf->challenge, sizeof(sf->challenge)))
+		prove(sf, now);
+}
+
+/* Health */
+
+bool
+session_has_active(const struct session *s, const struct subflow *except)
+{
+	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
+		const struct subflow *sf = s->subflows[i];
+
+		if (sf != NULL && sf != except && sf->state == SUBFLOW_ACTIVE)
+			return true;
+	}
+	return false;
+}
+
+ns_t
+session_slowest_rtt(const struct session *s)
+{
+	ns_t slowest = 0;
+
+	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
+		const struct subflow *sf = s->subflows[i];
+
+		if (sf != NULL && sf->state == SUBFLOW_ACTIVE && sf->rtt.srtt > slowest)
+			slowest = sf->rtt.srtt;
+	}
+	return slowest > 0 ? slowest : RTT_INITIAL;
+}
+
+/* What is outstanding goes to the others. */
+static void
+give_up_flight(struct session *s, struct subflow *sf, ns_t now)
+{
+	struct loss_sample sample = {.now = now};
+
+	loss_all(&sf->loss, &sample);
+	s->now = now;
+	session_settle(s, sf);
+}
+
+static void
+suspect(struct session *s, struct subflow *sf, ns_t now)
+{
+	subflow_enter(sf, SUBFLOW_SUSPECT, now);
+	sf->suspected++;
+	sf->probes = 0;
+	subflow_probe(sf, now);
+	give_up_flight(s, sf, now);
+}
+
+void
+session_check_health(struct session *s, struct subflow *sf, ns_t now)
+{
+	bool doubt = subflow_doubt_at(sf) <= now;
+
+	if (doubt && sf->state == SUBFLOW_ACTIVE) {
+		suspect(s, sf, now);
+	} else if (doubt && sf->state == SUBFLOW_SUSPECT && session_has_active(s, sf)) {
+		give_up_flight(s, sf, now);
+		subflow_enter(sf, SUBFLOW_DEAD, now);
+	} else if (doubt && sf->state == SUBFLOW_SUSPECT) {
+		sf->doubted_at = now;
+	}
+	if (sf->probe_at <= now) {
+		subflow_probe(sf, now);
+		give_up_flight(s, sf, now);
+		if (!sf->joined && s->cfg.role == SESSION_CLIENT)
+			sf->words |= SUBFLOW_JOIN;
+	}
+	if (sf->state == SUBFLOW_ACTIVE && loss_oldest(&sf->loss) == NULL &&
+	    max_ns(sf->heard_at, sf->loss.last_sent_at) + SUBFLOW_PING_IDLE <= now)
+		sf->words |= SUBFLOW_PING;
+}
+
+void
+session_uplink_down(struct session *s, uint8_t uplink, ns_t now)
+{
+	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
+		struct subflow *sf = s->subflows[i];
+
+		if (sf == NULL || sf->uplink != uplink || sf->state == SUBFLOW_DEAD ||
+		    sf->state == SUBFLOW_JOINING)
+			continue;
+		give_up_flight(s, sf, now);
+		subflow_enter(sf, SUBFLOW_DEAD, now);
+		sf->probe_at = NS_NEVER;
+	}
+}
+
+void
+session_uplink_up(struct session *s, uint8_t uplink, const struct addr *local, ns_t now)
+{
+	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
+		struct subflow *sf = s->subflows[i];
+
+		if (sf == NULL || sf->uplink != uplink)
+			continue;
+		sf->local = *local;
+		if (sf->state == SUBFLOW_DEAD)
+			subflow_probe(sf, now);
+	}
+}
+
+void
+session_set_tier(struct session *s, uint8_t uplink, uint8_t tier)
+{
+	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
+		struct subflow *sf = s->subflows[i];
+
+		if (sf == NULL || sf->uplink != uplink || sf->tier == tier)
+			continue;
+		sf->tier = tier;
+		sf->prio_seq++;
+		sf->words |= SUBFLOW_PRIO;
+		s->tell_prio = true;
+	}
+}

@@ -1,0 +1,415 @@
+/*
+ * One story each: what happens to the links, when everything has to be there, and
+ * how much memory that took. The world looks at every byte.
+ */
+#include "tests/unit/unit.h"
+
+#include "daemon/core/subflow.h"
+#include "tests/sim/world.h"
+
+#define MS  NS_PER_MS
+#define SEC NS_PER_SEC
+#define MB  UINT64_C(1000000)
+
+enum { KBYTE = 1000 };
+
+static struct world_options options = {.cc = CC_BBR, .scheduler = SCHEDULER_EARLIEST};
+
+static struct sim_lane
+lane(uint64_t mbit, ns_t delay_ms)
+{
+	return (struct sim_lane){
+		.rate = mbit * 1000000,
+		.delay = delay_ms * MS,
+		.queue = 100 * MS,
+		.mtu = 1500,
+	};
+}
+
+static struct world *
+world_of(const struct sim_lane *lanes, size_t n)
+{
+	struct world *w = world_new(&options);
+
+	for (size_t i = 0; i < n; i++)
+		world_add_link(w, &lanes[i], &lanes[i]);
+	return w;
+}
+
+static struct world *
+two_links(void)
+{
+	const struct sim_lane lanes[] = {lane(50, 15), lane(40, 30)};
+
+	return world_of(lanes, 2);
+}
+
+static double
+mbit(uint64_t bytes, ns_t span)
+{
+	return (double)bytes * 8e3 / (double)span;
+}
+
+/* Bytes that arrived at the client within `span`. */
+static uint64_t
+during(struct world *w, const struct transfer *t, ns_t span)
+{
+	uint64_t before = t->read[SIM_CLIENT];
+
+	world_finish(w, t, span);
+	return t->read[SIM_CLIENT] - before;
+}
+
+static void
+set_silent(struct world *w, unsigned link, bool up, bool down)
+{
+	net_lane(world_net(w), link, SIM_CLIENT)->silent = up;
+	net_lane(world_net(w), link, SIM_SERVER)->silent = down;
+}
+
+/* Everything arrived, and nothing of it is held any more. */
+static void
+finishes(struct world *w, const struct transfer *t, ns_t patience)
+{
+	struct session_stats st;
+
+	assert_true(world_finish(w, t, patience));
+	world_run(w, 2 * SEC);
+	for (int side = 0; side < 2; side++) {
+		session_stats_get(world_session(w, (enum sim_side)side), &st);
+		assert_int_equal(st.held_in, 0);
+		assert_int_equal(st.held_out, 0);
+	}
+}
+
+static void
+rate_of(const struct sim_lane *lanes, size_t n, double at_least)
+{
+	struct world *w = world_of(lanes, n);
+	struct transfer *t = world_transfer(w, 100, 500 * MB);
+	double got;
+
+	during(w, t, 3 * SEC);
+	got = mbit(during(w, t, 9 * SEC), 9 * SEC);
+	print_message("%.1f Mbit/s, at least %.1f\n", got, at_least);
+	assert_true(got >= at_least);
+	world_free(w);
+}
+
+static void
+balanced(void **state)
+{
+	const struct sim_lane l[] = {lane(50, 20), lane(50, 20)};
+
+	(void)state;
+	rate_of(l, 2, 94);
+}
+
+static void
+unbalanced(void **state)
+{
+	const struct sim_lane l[] = {lane(100, 20), lane(10, 20)};
+
+	(void)state;
+	rate_of(l, 2, 102);
+}
+
+static void
+unlike_delays(void **state)
+{
+	const struct sim_lane l[] = {lane(50, 20), lane(50, 70)};
+
+	(void)state;
+	rate_of(l, 2, 90);
+}
+
+static void
+losses(void **state)
+{
+	struct sim_lane l[] = {lane(50, 20), lane(50, 20)};
+
+	(void)state;
+	l[0].loss_ppm = l[1].loss_ppm = 20000;
+	rate_of(l, 2, 90);
+}
+
+/* The satellite must not make it worse than the fibre alone. */
+static void
+satellite_and_fibre(void **state)
+{
+	const struct sim_lane l[] = {lane(40, 35), lane(20, 320)};
+
+	(void)state;
+	rate_of(l, 2, 40 * 0.97 * 0.95);
+}
+
+static void
+uploads_as_downloads(void **state)
+{
+	struct world *w = two_links();
+	struct transfer *t = world_transfer(w, 60 * MB, 100);
+
+	(void)state;
+	finishes(w, t, 8 * SEC);
+	world_free(w);
+}
+
+static void
+silent_death(void **state)
+{
+	struct world *w = two_links();
+	struct transfer *t = world_transfer(w, 100, 100 * MB);
+	double got;
+
+	(void)state;
+	during(w, t, 4 * SEC);
+	t->gap = 0;
+	set_silent(w, 0, true, true);
+	during(w, t, 2 * SEC);
+	print_message("longest gap %.0f ms\n", (double)t->gap / 1e6);
+	assert_true(t->gap <= 250 * MS);
+	got = mbit(during(w, t, 3 * SEC), 3 * SEC);
+	print_message("%.1f of 40 Mbit/s\n", got);
+	assert_true(got >= 40 * 0.9);
+	set_silent(w, 0, false, false);
+	during(w, t, 1500 * MS);
+	got = mbit(during(w, t, 2 * SEC), 2 * SEC);
+	print_message("%.1f of 90 Mbit/s\n", got);
+	assert_true(got >= 90 * 0.9);
+	finishes(w, t, 20 * SEC);
+	world_free(w);
+}
+
+static void
+one_direction_dies(void **state)
+{
+	(void)state;
+	for (int up = 0; up < 2; up++) {
+		struct world *w = two_links();
+		struct transfer *t = world_transfer(w, 100, 60 * MB);
+
+		during(w, t, 3 * SEC);
+		t->gap = 0;
+		set_silent(w, 0, up == 1, up == 0);
+		during(w, t, 3 * SEC);
+		print_message("%s: longest gap %.0f ms\n", up ? "up" : "down",
+			      (double)t->gap / 1e6);
+		assert_true(t->gap <= 300 * MS);
+		finishes(w, t, 30 * SEC);
+		world_free(w);
+	}
+}
+
+static void
+all_die_for_half_a_minute(void **state)
+{
+	struct world *w = two_links();
+	struct transfer *t = world_transfer(w, 100, 60 * MB);
+	uint64_t got;
+
+	(void)state;
+	during(w, t, 3 * SEC);
+	set_silent(w, 0, true, true);
+	set_silent(w, 1, true, true);
+	during(w, t, SEC);
+	assert_int_equal(during(w, t, 29 * SEC), 0);
+	set_silent(w, 0, false, false);
+	set_silent(w, 1, false, false);
+	got = during(w, t, SEC);
+	print_message("%.1f MB in the first second again\n", (double)got / 1e6);
+	assert_true(got > 0);
+	finishes(w, t, 20 * SEC);
+	world_free(w);
+}
+
+static void
+flapping(void **state)
+{
+	struct world *w = two_links();
+	struct transfer *t = world_transfer(w, 100, 500 * MB);
+	uint64_t got = 0;
+
+	(void)state;
+	during(w, t, 3 * SEC);
+	for (int i = 0; i < 60; i++) {
+		set_silent(w, 0, i % 2 == 0, i % 2 == 0);
+		got += during(w, t, SEC / 2);
+	}
+	print_message("%.1f Mbit/s beside a steady 40\n", mbit(got, 30 * SEC));
+	assert_true(mbit(got, 30 * SEC) >= 40 * 0.95 * 0.95);
+	world_free(w);
+}
+
+static void
+nat_rebinding(void **state)
+{
+	struct world *w = two_links();
+	struct transfer *t = world_transfer(w, 100, 60 * MB);
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		during(w, t, SEC);
+		t->gap = 0;
+		net_rebind(world_net(w), i % 2, i > 2);
+	}
+	finishes(w, t, 10 * SEC);
+	world_free(w);
+}
+
+static void
+mtu_falls(void **state)
+{
+	const struct sim_lane l[] = {lane(50, 15)};
+	struct world *w = world_of(l, 1);
+	struct transfer *t = world_transfer(w, 100, 50 * MB);
+
+	(void)state;
+	during(w, t, 3 * SEC);
+	assert_int_equal(session_subflow(world_session(w, SIM_SERVER), 1)->mtu.current,
+			 1500);
+	t->gap = 0;
+	net_lane(world_net(w), 0, SIM_SERVER)->mtu = 1280;
+	net_lane(world_net(w), 0, SIM_CLIENT)->mtu = 1280;
+	during(w, t, 5 * SEC);
+	print_message("longest gap %.0f ms\n", (double)t->gap / 1e6);
+	assert_true(t->gap <= 3 * SEC);
+	finishes(w, t, 20 * SEC);
+	world_free(w);
+}
+
+static void
+late_join(void **state)
+{
+	const struct sim_lane first = lane(40, 30), second = lane(50, 15);
+	struct world *w = world_of(&first, 1);
+	struct transfer *t = world_transfer(w, 100, 300 * MB);
+
+	(void)state;
+	during(w, t, 4 * SEC);
+	world_add_link(w, &second, &second);
+	during(w, t, 1 * SEC);
+	assert_true(mbit(during(w, t, 3 * SEC), 3 * SEC) >= 90 * 0.93);
+	world_free(w);
+}
+
+static void
+slow_reader(void **state)
+{
+	struct world *w = two_links();
+	struct transfer *slow = world_transfer(w, 100, 20 * MB);
+	struct transfer *t = world_transfer(w, 100, 60 * MB);
+	struct session_stats st;
+
+	(void)state;
+	slow->read_rate[SIM_CLIENT] = 100 * KBYTE;
+	assert_true(world_finish(w, t, 7 * SEC));
+	session_stats_get(world_session(w, SIM_CLIENT), &st);
+	print_message("%.1f MB held for it\n", (double)st.held_in / 1e6);
+	assert_true(st.held_in <= 1 * MB);
+	world_free(w);
+}
+
+static void
+half_close(void **state)
+{
+	struct world *w = two_links();
+	struct transfer *t = world_transfer(w, 0, 5 * MB);
+
+	(void)state;
+	assert_true(world_finish(w, t, 2 * SEC));
+	t = world_transfer(w, 5 * MB, 0);
+	finishes(w, t, 2 * SEC);
+	world_free(w);
+}
+
+static void
+hundred_streams(void **state)
+{
+	struct world *w = two_links();
+	struct transfer *t[100];
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		t[i] = world_transfer(w, 10 * KBYTE, 500 * KBYTE);
+	for (int i = 0; i < 100; i++)
+		assert_true(world_finish(w, t[i], 10 * SEC));
+	finishes(w, t[0], SEC);
+	world_free(w);
+}
+
+static void
+short_streams(void **state)
+{
+	static const struct {
+		uint64_t size;
+		ns_t within;
+	} sizes[] = {{10 * KBYTE, 40 * MS}, {100 * KBYTE, 80 * MS}, {1 * MB, 190 * MS}};
+	const struct sim_lane l[] = {lane(50, 15), lane(50, 15)};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		struct world *w = world_of(l, 2);
+		struct transfer *t = world_transfer(w, 100, 40 * MB);
+		ns_t began;
+
+		assert_true(world_finish(w, t, 10 * SEC));
+		world_run(w, 5 * SEC);
+		began = world_now(w);
+		t = world_transfer(w, 100, sizes[i].size);
+		assert_true(world_finish(w, t, 10 * SEC));
+		print_message("%llu bytes in %.1f ms\n",
+			      (unsigned long long)sizes[i].size,
+			      (double)(t->done_at - began) / 1e6);
+		assert_true(t->done_at - began <= sizes[i].within);
+		world_free(w);
+	}
+}
+
+static void
+everything_goes_wrong(void **state)
+{
+	struct sim_lane l[] = {lane(50, 15), lane(40, 30)};
+	struct world *w;
+	struct transfer *t;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		l[i].loss_ppm = 20000;
+		l[i].burst = 3;
+		l[i].corrupt_ppm = 20000;
+		l[i].reorder_ppm = 20000;
+		l[i].reorder_delay = 100 * MS;
+		l[i].dup_ppm = 500000;
+	}
+	w = world_of(l, 2);
+	t = world_transfer(w, 5 * MB, 20 * MB);
+	finishes(w, t, 60 * SEC);
+	world_free(w);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(balanced),
+		cmocka_unit_test(unbalanced),
+		cmocka_unit_test(unlike_delays),
+		cmocka_unit_test(losses),
+		cmocka_unit_test(satellite_and_fibre),
+		cmocka_unit_test(uploads_as_downloads),
+		cmocka_unit_test(silent_death),
+		cmocka_unit_test(one_direction_dies),
+		cmocka_unit_test(all_die_for_half_a_minute),
+		cmocka_unit_test(flapping),
+		cmocka_unit_test(nat_rebinding),
+		cmocka_unit_test(mtu_falls),
+		cmocka_unit_test(late_join),
+		cmocka_unit_test(slow_reader),
+		cmocka_unit_test(half_close),
+		cmocka_unit_test(hundred_streams),
+		cmocka_unit_test(short_streams),
+		cmocka_unit_test(everything_goes_wrong),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

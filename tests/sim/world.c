@@ -1,0 +1,421 @@
+#include "tests/sim/world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+	SERVER_PORT = 4433,
+	CLIENT_PORT = 40000,
+	INDEX_CLIENT = 0x111111,
+	INDEX_SERVER = 0x222222,
+	BURST_MAX = 65000,
+	TURNS_MAX = 100000, /* without time going by: the session spins */
+};
+
+struct world {
+	struct sim_net *net;
+	struct session *s[2];
+	uint64_t seed;
+	ns_t now;
+	unsigned n_links, n_transfers;
+	struct addr server;
+	struct transfer transfers[WORLD_TRANSFERS_MAX];
+	uint8_t buf[BURST_MAX + 1000];
+	uint8_t expected[STORE_BLOCK];
+};
+
+#define die(w, ...)                                                             \
+	do {                                                                    \
+		fprintf(stderr, "world: seed %llu, at %.6f s: ",                \
+			(unsigned long long)(w)->seed, (double)(w)->now / 1e9); \
+		fprintf(stderr, __VA_ARGS__);                                   \
+		fputc('\n', stderr);                                            \
+		abort();                                                        \
+	} while (0)
+
+/* Life */
+
+static void
+fill(uint8_t *p, size_t len, uint64_t from)
+{
+	for (size_t i = 0; i < len; i++)
+		p[i] = (uint8_t)((from + i) * 0x9e3779b97f4a7c15u >> 41);
+}
+
+static struct session *
+start(const struct world_options *opt, const struct handshake_keys *keys,
+      enum sim_side side)
+{
+	const struct session_settings cfg = {
+		.role = side == SIM_CLIENT ? SESSION_CLIENT : SESSION_SERVER,
+		.aead = AEAD_AES_128_GCM,
+		.index = side == SIM_CLIENT ? INDEX_CLIENT : INDEX_SERVER,
+		.index_peer = side == SIM_CLIENT ? INDEX_SERVER : INDEX_CLIENT,
+		.cc = opt->cc,
+		.scheduler = opt->scheduler,
+		.max_streams = WORLD_TRANSFERS_MAX,
+		.memory = opt->memory ? opt->memory : 32 * 1024 * 1024,
+	};
+	uint8_t seed[CRYPTO_KEY_LEN];
+
+	fill(seed, sizeof(seed), opt->seed * 2 + side);
+	return session_new(&cfg, keys, seed, 0);
+}
+
+struct world *
+world_new(const struct world_options *opt)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct handshake_keys keys;
+
+	if (w == NULL)
+		abort();
+	w->seed = opt->seed;
+	w->now = NS_PER_SEC;
+	fill((uint8_t *)&keys, sizeof(keys), opt->seed);
+	w->net = net_new(opt->seed);
+	w->s[SIM_CLIENT] = start(opt, &keys, SIM_CLIENT);
+	w->s[SIM_SERVER] = start(opt, &keys, SIM_SERVER);
+	w->server = (struct addr){
+		.ip = {192, 0, 2, 1}, .port = SERVER_PORT, .family = AF_INET};
+	if (w->net == NULL || w->s[0] == NULL || w->s[1] == NULL ||
+	    net_listen(w->net, &w->server) < 0)
+		die(w, "no memory");
+	return w;
+}
+
+void
+world_free(struct world *w)
+{
+	session_free(w->s[SIM_CLIENT]);
+	session_free(w->s[SIM_SERVER]);
+	net_free(w->net);
+	free(w);
+}
+
+unsigned
+world_add_link(struct world *w, const struct sim_lane *up, const struct sim_lane *down)
+{
+	int link = net_add_link(w->net, up, down);
+	struct addr local;
+
+	if (link < 0)
+		die(w, "no more links");
+	local = net_client_addr((unsigned)link, AF_INET);
+	local.port = CLIENT_PORT;
+	if (session_add_subflow(w->s[SIM_CLIENT], (uint8_t)link, &local, &w->server,
+				w->n_links == 0, w->now) < 0)
+		die(w, "no subflow over link %d", link);
+	w->n_links++;
+	return (unsigned)link;
+}
+
+struct sim_net *
+world_net(struct world *w)
+{
+	return w->net;
+}
+
+struct session *
+world_session(struct world *w, enum sim_side side)
+{
+	return w->s[side];
+}
+
+ns_t
+world_now(const struct world *w)
+{
+	return w->now;
+}
+
+uint64_t
+world_carried(struct world *w, unsigned link, enum sim_side from)
+{
+	return net_counters(w->net, link, from)->delivered_bytes;
+}
+
+/* Transfers */
+
+struct transfer *
+world_transfer(struct world *w, uint64_t up, uint64_t down)
+{
+	struct transfer *t = &w->transfers[w->n_transfers];
+	uint8_t request[18];
+
+	if (w->n_transfers == WORLD_TRANSFERS_MAX)
+		die(w, "too many transfers");
+	memset(t, 0, sizeof(*t));
+	t->size[SIM_CLIENT] = up;
+	t->size[SIM_SERVER] = down;
+	t->opened_at = w->now;
+	request[0] = (uint8_t)w->n_transfers;
+	request[1] = (uint8_t)(w->n_transfers >> 8);
+	memset(request + 2, 'r', sizeof(request) - 2);
+	t->at[SIM_CLIENT] = session_open(w->s[SIM_CLIENT], request, sizeof(request), t);
+	if (t->at[SIM_CLIENT] == NULL)
+		die(w, "no stream");
+	w->n_transfers++;
+	return t;
+}
+
+static void
+accept_stream(struct world *w, struct stream *st)
+{
+	unsigned i = (unsigned)(st->request[0] | st->request[1] << 8);
+
+	if (st->request_len != 18 || i >= w->n_transfers ||
+	    w->transfers[i].at[SIM_SERVER])
+		die(w, "a wrong request came");
+	w->transfers[i].at[SIM_SERVER] = st;
+	st->user = &w->transfers[i];
+	session_answer(w->s[SIM_SERVER], st, 0);
+}
+
+static uint64_t
+offset_salt(enum sim_side from)
+{
+	return from == SIM_CLIENT ? 0 : UINT64_C(1) << 40;
+}
+
+/* True: it did something. */
+static bool
+write_some(struct world *w, struct transfer *t, enum sim_side side)
+{
+	struct session *s = w->s[side];
+	bool any = false;
+	uint8_t *at;
+	size_t len;
+
+	if (t->at[side] == NULL || t->at[side]->out.fin || t->reset)
+		return false;
+	while (t->written[side] < t->size[side] &&
+	       (at = session_room(s, t->at[side], &len)) != NULL) {
+		if (len > t->size[side] - t->written[side])
+			len = (size_t)(t->size[side] - t->written[side]);
+		fill(at, len, t->written[side] + offset_salt(side));
+		session_written(s, t->at[side], len, w->now);
+		t->written[side] += len;
+		any = true;
+	}
+	if (t->written[side] == t->size[side]) {
+		session_end(s, t->at[side]);
+		any = true;
+	}
+	return any;
+}
+
+static uint64_t
+may_read(const struct world *w, const struct transfer *t, enum sim_side side)
+{
+	if (t->read_rate[side] == 0)
+		return UINT64_MAX;
+	return (uint64_t)(w->now - t->opened_at) / 1000 * t->read_rate[side] / 1000000 -
+	       t->read[side];
+}
+
+static void
+note_read(struct world *w, struct transfer *t)
+{
+	if (t->first_at == 0)
+		t->first_at = w->now;
+	else
+		t->gap = max_ns(t->gap, w->now - t->last_at);
+	t->last_at = w->now;
+}
+
+static bool
+read_some(struct world *w, struct transfer *t, enum sim_side side)
+{
+	bool any = false;
+	const uint8_t *at;
+	size_t len;
+
+	if (t->at[side] == NULL || t->ended[side] || t->reset)
+		return false;
+	while ((at = session_readable(t->at[side], &len)), len > 0) {
+		len = (size_t)min_u64(len, may_read(w, t, side));
+		if (len == 0)
+			return any;
+		fill(w->expected, len, t->read[side] + offset_salt(1 - side));
+		if (memcmp(w->expected, at, len) != 0)
+			die(w, "wrong bytes at %llu",
+			    (unsigned long long)t->read[side]);
+		session_consumed(w->s[side], t->at[side], len, w->now);
+		t->read[side] += len;
+		if (side == SIM_CLIENT)
+			note_read(w, t);
+		any = true;
+	}
+	if (reorder_is_done(&t->at[side]->in)) {
+		if (t->read[side] != t->size[1 - side])
+			die(w, "%llu bytes came instead of %llu",
+			    (unsigned long long)t->read[side],
+			    (unsigned long long)t->size[1 - side]);
+		t->ended[side] = true;
+		if (side == SIM_CLIENT)
+			t->done_at = w->now;
+		any = true;
+	}
+	return any;
+}
+
+bool
+world_is_done(const struct transfer *t)
+{
+	return t->ended[SIM_CLIENT] && t->ended[SIM_SERVER];
+}
+
+/* Time */
+
+static void
+events(struct world *w, enum sim_side side)
+{
+	struct session_event ev;
+
+	while (session_next_event(w->s[side], &ev)) {
+		struct transfer *t;
+
+		if ((ev.news & STREAM_NEWS_OPEN) != 0)
+			accept_stream(w, ev.stream);
+		t = ev.stream->user;
+		if (t == NULL)
+			continue;
+		if ((ev.news & STREAM_NEWS_ANSWER) != 0) {
+			t->answered = true;
+			t->status = ev.stream->status;
+		}
+		if ((ev.news & STREAM_NEWS_RESET) != 0)
+			t->reset = true;
+	}
+}
+
+static bool
+programs(struct world *w)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < w->n_transfers; i++) {
+		for (int side = 0; side < 2; side++) {
+			any |= write_some(w, &w->transfers[i], (enum sim_side)side);
+			any |= read_some(w, &w->transfers[i], (enum sim_side)side);
+		}
+	}
+	return any;
+}
+
+static bool
+output(struct world *w, enum sim_side side)
+{
+	struct burst b;
+	size_t len = session_output(w->s[side], w->buf, BURST_MAX, &b, w->now);
+
+	for (size_t at = 0; at < len; at += b.packet) {
+		const struct sim_dgram d = {
+			.src = b.local,
+			.dst = b.remote,
+			.data = w->buf + at,
+			.len = min_size(b.packet, len - at),
+			.link = b.uplink,
+			.to = 1 - side,
+		};
+		int err = net_send(w->net, &d, w->now);
+
+		if (err < 0)
+			die(w, "cannot send: %d", err);
+	}
+	return len > 0;
+}
+
+static bool
+input(struct world *w)
+{
+	struct sim_dgram d;
+	bool any = false;
+
+	while (net_receive(w->net, w->now, &d)) {
+		struct burst b = {
+			.local = d.dst,
+			.remote = d.src,
+			.uplink = d.link,
+			.data = d.data,
+			.len = d.len,
+			.packet = d.len,
+		};
+
+		if (session_input(w->s[d.to], &b, w->now) < 0)
+			die(w, "side %d ends the session", d.to);
+		any = true;
+	}
+	return any;
+}
+
+/* Everything that is to be done at this instant. */
+static void
+settle(struct world *w)
+{
+	bool any = true;
+
+	for (int turn = 0; any; turn++) {
+		if (turn == TURNS_MAX)
+			die(w, "time stands still");
+		any = input(w);
+		for (int side = 0; side < 2; side++) {
+			if (session_deadline(w->s[side]) <= w->now)
+				session_expire(w->s[side], w->now);
+			events(w, (enum sim_side)side);
+		}
+		any |= programs(w);
+		for (int side = 0; side < 2; side++)
+			any |= output(w, (enum sim_side)side);
+	}
+}
+
+/* A reader that is slow looks again every 5 ms. */
+static ns_t
+next_instant(const struct world *w)
+{
+	ns_t at = net_deadline(w->net);
+
+	for (int side = 0; side < 2; side++)
+		at = min_ns(at,
+			    max_ns(session_deadline(w->s[side]), w->now + NS_PER_US));
+	for (unsigned i = 0; i < w->n_transfers; i++) {
+		if (w->transfers[i].read_rate[0] != 0 ||
+		    w->transfers[i].read_rate[1] != 0)
+			at = min_ns(at, w->now + 5 * NS_PER_MS);
+	}
+	return at;
+}
+
+/* Until `t` is done, if there is one. */
+static bool
+run(struct world *w, ns_t until, const struct transfer *t)
+{
+	for (;;) {
+		ns_t next;
+
+		settle(w);
+		if (t != NULL && world_is_done(t))
+			return true;
+		next = next_instant(w);
+		if (next >= until)
+			break;
+		w->now = max_ns(next, w->now);
+	}
+	w->now = until;
+	return false;
+}
+
+void
+world_run(struct world *w, ns_t span)
+{
+	(void)run(w, w->now + span, NULL);
+}
+
+bool
+world_finish(struct world *w, const struct transfer *t, ns_t patience)
+{
+	return run(w, w->now + patience, t);
+}

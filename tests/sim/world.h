@@ -1,0 +1,66 @@
+/*
+ * world - two sessions over simulated links, and the programs at both ends.
+ *
+ * Model:   the real core on both ends; the world does what the daemon does: it
+ *          carries bursts to the net and back, and moves the bytes of streams.
+ *          A transfer is a stream whose bytes are a function of their offset:
+ *
+ *	client: writes `up` bytes, FIN     server: checks them, writes `down`, FIN
+ *
+ * Units:   ns of virtual time from 0; bytes.
+ * Owner:   the caller owns the world; everything else belongs to it.
+ * Errors:  a broken promise (a wrong byte, a session that ended) fails at once,
+ *          with the seed.
+ */
+#ifndef TESTS_SIM_WORLD_H
+#define TESTS_SIM_WORLD_H
+
+#include "daemon/core/session.h"
+#include "tests/sim/net.h"
+
+enum { WORLD_TRANSFERS_MAX = 512 };
+
+struct world_options {
+	uint64_t seed;
+	enum cc_kind cc;
+	enum scheduler_kind scheduler;
+	size_t memory; /* 0: 32 MB */
+};
+
+struct transfer {
+	struct stream *at[2]; /* by enum sim_side */
+	uint64_t size[2];     /* bytes that this side writes; UINT64_MAX: without end */
+	uint64_t written[2];
+	uint64_t read[2];      /* by this side */
+	uint64_t read_rate[2]; /* bytes a second that it takes; 0: all */
+	bool ended[2];         /* this side has read the other one's end */
+	bool answered, reset;
+	uint8_t status;
+	ns_t opened_at, first_at,
+		done_at;   /* first byte and end at the client; 0: not yet */
+	ns_t last_at, gap; /* at the reading client: last byte, and the longest wait */
+};
+
+struct world;
+
+struct world *world_new(const struct world_options *opt);
+void world_free(struct world *w);
+
+/* A link, and a subflow over it; `known` as session_add_subflow(). */
+unsigned
+world_add_link(struct world *w, const struct sim_lane *up, const struct sim_lane *down);
+struct sim_net *world_net(struct world *w);
+struct session *world_session(struct world *w, enum sim_side side);
+ns_t world_now(const struct world *w);
+
+struct transfer *world_transfer(struct world *w, uint64_t up, uint64_t down);
+
+void world_run(struct world *w, ns_t span);
+/* Until `t` is done; false: after `patience`. */
+bool world_finish(struct world *w, const struct transfer *t, ns_t patience);
+bool world_is_done(const struct transfer *t);
+
+/* Bytes that went over a link from this side, as the link counts. */
+uint64_t world_carried(struct world *w, unsigned link, enum sim_side from);
+
+#endif
