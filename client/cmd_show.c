@@ -111,7 +111,8 @@ show_status(json_t *r)
 		   get(r, NULL, "role", PRINT_TEXT).s,
 		   get(r, NULL, "pid", PRINT_COUNT).s,
 		   get(r, NULL, "uptime_s", PRINT_SECONDS).s);
-	print_with_reason("transport", r, "transport", "state");
+	print_with_reason("mptcp", r, "mptcp", "state");
+	print_with_reason("udp", r, "udp", "state");
 	print_with_reason("path manager", r, "path_manager", "in_use");
 	print_figures(r);
 	print_line("memory", "%s resident",

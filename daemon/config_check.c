@@ -118,6 +118,11 @@ check_listeners(const struct config *c, struct errmsg *why)
 						 : check_proxy(l, why);
 		if (err < 0)
 			return err;
+		if (l->protect == PROTECT_AUTH && l->transport == TRANSPORT_UDP)
+			return errmsg_set(why, -EINVAL,
+					  "[listen %s] protect: \"auth\" needs the "
+					  "kernel's splicing; set transport = mptcp",
+					  l->name);
 		for (size_t j = 0; j < i; j++) {
 			if (!overlap(&l->address, &c->listeners[j].address))
 				continue;

@@ -53,9 +53,7 @@ static const struct config_word path_managers[] = {
 static const struct config_word transports[] = {
 	{.text = "auto", .value = TRANSPORT_AUTO},
 	{.text = "mptcp", .value = TRANSPORT_MPTCP},
-	{.text = "udp",
-	 .hidden = true,
-	 .refusal = "this release carries streams over mptcp only"},
+	{.text = "udp", .value = TRANSPORT_UDP},
 	{0},
 };
 

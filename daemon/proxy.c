@@ -9,6 +9,8 @@
 #include "daemon/io/unixsock.h"
 #include "daemon/mptcp_client.h"
 #include "daemon/mptcp_server.h"
+#include "daemon/udp_client.h"
+#include "daemon/udp_server.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -141,7 +143,7 @@ static int
 new_server(struct proxy *p, unsigned descriptors, struct errmsg *why)
 {
 	const struct acl_machine machine = {is_own, p};
-	struct transport *mptcp;
+	struct transport *mptcp, *udp;
 
 	p->egress = egress_new(p->loop, p->resolver, &machine);
 	if (p->egress == NULL)
@@ -151,6 +153,10 @@ new_server(struct proxy *p, unsigned descriptors, struct errmsg *why)
 	if (mptcp == NULL)
 		return -EINVAL;
 	tunnel_add(p->tunnel, TRANSPORT_MPTCP, mptcp);
+	udp = udp_server_new(p->loop, p->config, p->egress, why);
+	if (udp == NULL)
+		return -EINVAL;
+	tunnel_add(p->tunnel, TRANSPORT_UDP, udp);
 	return 0;
 }
 
@@ -159,10 +165,15 @@ new_client(struct proxy *p, struct errmsg *why)
 {
 	struct transport *mptcp = mptcp_client_new(p->loop, p->config, p->uplinks,
 						   p->subflows, p->resolver, why);
+	struct transport *udp;
 
 	if (mptcp == NULL)
 		return -EINVAL;
 	tunnel_add(p->tunnel, TRANSPORT_MPTCP, mptcp);
+	udp = udp_client_new(p->loop, p->config, p->uplinks, p->resolver, why);
+	if (udp == NULL)
+		return -EINVAL;
+	tunnel_add(p->tunnel, TRANSPORT_UDP, udp);
 	p->ingress = ingress_new(p->loop, p->config, p->tunnel, why);
 	return p->ingress == NULL ? -EINVAL : 0;
 }

@@ -50,15 +50,15 @@ report_version(const struct proxy *p)
 
 /* The text is a label, or a label, a colon and the reason. */
 static json_t *
-report_transport(const struct proxy *p)
+report_transport(const struct proxy *p, enum config_transport kind)
 {
-	const char *state = p->tunnel == NULL ? "down" : tunnel_state_text(p->tunnel);
+	const char *state =
+		p->tunnel == NULL ? "down" : tunnel_state_text(p->tunnel, kind);
 	size_t label = strcspn(state, ":");
 	const char *reason = state + label;
 
 	reason += strspn(reason, ": ");
-	return json_pack("{s:s, s:s%, s:o}", "name", "mptcp", "state", state, label,
-			 "reason", text(reason));
+	return json_pack("{s:s%, s:o}", "state", state, label, "reason", text(reason));
 }
 
 static json_t *
@@ -135,14 +135,15 @@ report_status(const struct proxy *p)
 
 	report_usage_get(&u);
 	status = json_pack(
-		"{s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:{s:I}, "
+		"{s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:{s:I}, "
 		"s:{s:I, s:I}}",
 		"role", role_name(p), "version", MPPROXY_VERSION, "pid", (int)getpid(),
-		"uptime_s", whole_seconds(uptime), "transport", report_transport(p),
-		"path_manager", report_pm(p), "streams", report_tunnel(p), "subflows",
-		report_joins(p), "memory", "rss_bytes", (json_int_t)u.rss_bytes,
-		"descriptors", "used", (json_int_t)u.descriptors, "max",
-		(json_int_t)u.descriptors_max);
+		"uptime_s", whole_seconds(uptime), "mptcp",
+		report_transport(p, TRANSPORT_MPTCP), "udp",
+		report_transport(p, TRANSPORT_UDP), "path_manager", report_pm(p),
+		"streams", report_tunnel(p), "subflows", report_joins(p), "memory",
+		"rss_bytes", (json_int_t)u.rss_bytes, "descriptors", "used",
+		(json_int_t)u.descriptors, "max", (json_int_t)u.descriptors_max);
 	if (p->config->role == ROLE_CLIENT)
 		json_object_set_new(status, "listeners", report_listeners(p));
 	return status;

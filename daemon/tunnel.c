@@ -159,9 +159,9 @@ tunnel_counters_get(const struct tunnel *t, struct tunnel_counters *ret_counters
 }
 
 const char *
-tunnel_state_text(const struct tunnel *t)
+tunnel_state_text(const struct tunnel *t, enum config_transport kind)
 {
-	const struct transport *tr = first(t);
+	const struct transport *tr = t->transports[kind];
 
 	return tr == NULL ? "down" : tr->ops->state_text(tr);
 }

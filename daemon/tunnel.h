@@ -115,6 +115,6 @@ struct tunnel_counters {
 void tunnel_counters_get(const struct tunnel *t, struct tunnel_counters *ret_counters);
 
 /* "connected", "connecting: REASON", "down", server: "listening". For people. */
-const char *tunnel_state_text(const struct tunnel *t);
+const char *tunnel_state_text(const struct tunnel *t, enum config_transport kind);
 
 #endif

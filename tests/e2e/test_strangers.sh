@@ -60,7 +60,7 @@ test_wrong_key()
 	check "a wrong key: the client tries" wait_until 10 [ -e "$LAB_DIR/relay/first" ]
 	wait_until 5 test -S "$dir/client.sock"
 	check "a wrong key: it says that it has no session" eval \
-		'"$B/mpproxyctl" -s "$dir/client.sock" -j status | jq -r .transport.state |
+		'"$B/mpproxyctl" -s "$dir/client.sock" -j status | jq -r .mptcp.state |
 		grep -q connecting'
 	check "a wrong key, once more: no byte" gets_nothing "$LAB_DIR/relay/first"
 	check_between "a wrong key: bytes on the wire" "$(grep -c '^[0-9]' "$LAB_DIR/tshark.log")" 0 0

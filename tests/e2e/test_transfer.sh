@@ -142,6 +142,20 @@ test_keep_alive()
 	check_between "three requests on one connection" "$connects" 1 1
 }
 
+is_carried_by()
+{
+	[ "$(pair_ctl client -j streams | jq -r '.streams[].transport' | sort -u)" = "$1" ]
+}
+
+test_transport()
+{
+	local want=$PAIR_TRANSPORT
+	[ "$want" != auto ] || want=mptcp
+	lab_spawn client curl -sS --limit-rate 1M -o /dev/null http://127.0.0.1:8000/middle
+	check "the transport is $want" wait_until 3 is_carried_by "$want"
+	lab_kill "$LAB_PID"
+}
+
 has_no_streams()
 {
 	pair_is client status .streams.open 0 && pair_is server status .streams.open 0
@@ -197,6 +211,7 @@ test_large
 test_waited
 test_listeners
 test_keep_alive
+test_transport
 test_parallel
 test_ipv6_endpoint
 test_second_endpoint

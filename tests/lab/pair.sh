@@ -23,10 +23,11 @@
 #
 # PAIR_CLIENT_GENERAL, PAIR_SERVER_GENERAL, PAIR_PEER, PAIR_CLIENT_EXTRA: lines for
 # [general], [general], [peer home] and the end of client.conf. PAIR_ENDPOINT: where
-# the client finds the server.
+# the client finds the server. PAIR_TRANSPORT: of the client's listeners.
 
 PAIR_CLIENT=
 PAIR_SERVER=
+PAIR_TRANSPORT=${PAIR_TRANSPORT:-auto}
 PAIR_ENDPOINT=${PAIR_ENDPOINT:-$LAB_SERVER4:4433}
 PAIR_CLIENT_GENERAL=${PAIR_CLIENT_GENERAL:-}
 PAIR_SERVER_GENERAL=${PAIR_SERVER_GENERAL:-}
@@ -79,12 +80,15 @@ pair_config()
 		[listen web]
 		type = socks5
 		address = 127.0.0.1:1080
+		transport = $PAIR_TRANSPORT
 		[listen http]
 		type = http
 		address = 127.0.0.1:8080
+		transport = $PAIR_TRANSPORT
 		[listen origin]
 		type = forward
 		address = 127.0.0.1:8000
+		transport = $PAIR_TRANSPORT
 		target = $LAB_ORIGIN4:80
 		$PAIR_CLIENT_EXTRA
 	END

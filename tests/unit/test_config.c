@@ -203,11 +203,11 @@ static const struct {
 	 "f.conf: [listen web] address: \"localhost:1080\" is not an address with a "
 	 "port, "
 	 "such as 192.0.2.1:443 or [2001:db8::1]:443"},
-	{SOCKS "address = 127.0.0.1:1080\ntransport = udp\n",
-	 "f.conf: [listen web] transport: \"udp\": this release carries streams over "
-	 "mptcp only"},
+	{SOCKS "address = 127.0.0.1:1080\ntransport = udp\nprotect = auth\n",
+	 "f.conf: [listen web] protect: \"auth\" needs the kernel's splicing; set "
+	 "transport = mptcp"},
 	{SOCKS "address = 127.0.0.1:1080\ntransport = tcp\n",
-	 "f.conf: [listen web] transport: \"tcp\" is not one of auto, mptcp"},
+	 "f.conf: [listen web] transport: \"tcp\" is not one of auto, mptcp, udp"},
 	{SOCKS "address = 127.0.0.1:1080\nprotect = none\n",
 	 "f.conf: [listen web] protect: \"none\" is not one of full, auth"},
 	{SOCKS "address = 10.0.0.1:1080\npassword_file = /p\nuser = a:b\n",

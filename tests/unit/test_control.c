@@ -86,9 +86,11 @@ uplink_state_name(enum uplink_state s)
 }
 
 const char *
-tunnel_state_text(const struct tunnel *t)
+tunnel_state_text(const struct tunnel *t, enum config_transport kind)
 {
 	(void)t;
+	if (kind == TRANSPORT_UDP)
+		return "connected to vps";
 	return "connecting: no answer from vps: \"x\"";
 }
 
@@ -746,7 +748,8 @@ test_status(void **state)
 {
 	struct server sv = start(&client_play);
 	json_t *result = expect_ok(ask(sv.path, "{\"cmd\":\"status\"}"));
-	json_t *transport = json_object_get(result, "transport");
+	json_t *mptcp = json_object_get(result, "mptcp");
+	json_t *udp = json_object_get(result, "udp");
 	json_t *pm = json_object_get(result, "path_manager");
 	json_t *streams = json_object_get(result, "streams");
 	json_t *used = json_object_get(json_object_get(result, "descriptors"), "used");
@@ -756,8 +759,9 @@ test_status(void **state)
 	expect_text(result, "role", "client");
 	expect_text(result, "version", MPPROXY_VERSION);
 	expect_number(result, "pid", sv.pid);
-	expect_text(transport, "state", "connecting");
-	expect_text(transport, "reason", "no answer from vps: \"x\"");
+	expect_text(udp, "state", "connected to vps");
+	expect_text(mptcp, "state", "connecting");
+	expect_text(mptcp, "reason", "no answer from vps: \"x\"");
 	expect_text(pm, "in_use", "kernel");
 	expect_text(pm, "reason", "somebody else listens");
 	expect_number(streams, "open", 3);
@@ -779,7 +783,7 @@ test_bare_proxy(void **state)
 
 	(void)state;
 	result = expect_ok(ask(sv.path, "{\"cmd\":\"status\"}"));
-	expect_text(json_object_get(result, "transport"), "state", "down");
+	expect_text(json_object_get(result, "udp"), "state", "down");
 	json_decref(result);
 	result = expect_ok(ask(sv.path, "{\"cmd\":\"streams\"}"));
 	expect_number(result, "total", 0);

@@ -113,7 +113,7 @@ nothing_is_there(void **state)
 
 	tunnel_uplink_changed(t, NULL);
 	assert_null(tunnel_open(t, NULL, &from, NULL));
-	assert_string_equal(tunnel_state_text(t), "down");
+	assert_string_equal(tunnel_state_text(t, TRANSPORT_UDP), "down");
 	tunnel_counters_get(t, &c);
 	assert_int_equal(c.streams_opened, 0);
 	assert_int_equal(c.half_open, 0);
@@ -170,7 +170,7 @@ both_are_told_and_summed(void **state)
 	assert_int_equal(udp.changed, 1);
 	tunnel_each_stream(t, note_id, &ids);
 	assert_int_equal(ids, 12);
-	assert_string_equal(tunnel_state_text(t), "connected");
+	assert_string_equal(tunnel_state_text(t, TRANSPORT_MPTCP), "connected");
 
 	tunnel_counters_get(t, &c);
 	a = &mptcp.counters;

@@ -1,0 +1,558 @@
+#include "daemon/udp_server.h"
+
+#include "common/log.h"
+#include "daemon/core/responder.h"
+#include "daemon/io/udp.h"
+#include "daemon/open_request.h"
+#include "daemon/secret.h"
+#include "daemon/tunnel_udp.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define TICK         NS_PER_SEC
+#define SESSION_HOLD (60 * NS_PER_SEC)
+
+enum { SESSION_BUCKETS = 256, MEMORY = 64 * 1024 * 1024 };
+
+struct udp_server;
+
+struct listener {
+	struct udp_server *server;
+	struct udp_sock sock;
+	struct watch watch;
+};
+
+struct udp_peer {
+	struct udp_server *server;
+	const struct config_peer *config;
+	struct responder_peer handshakes;
+	uint8_t psk[CRYPTO_KEY_LEN];
+	unsigned n_streams;
+	struct egress_load load;
+};
+
+struct server_session {
+	struct list by_index; /* of its bucket */
+	struct list over;     /* of those to be freed at the end of the turn */
+	struct udp_server *server;
+	struct udp_peer *peer;
+	uint32_t index;
+	struct udp_session us;
+	ns_t heard_at;
+};
+
+struct udp_server {
+	struct tunnel_udp udp;
+	struct loop *loop;
+	const struct config *config;
+	struct egress *egress;
+	struct responder responder;
+	bool has_responder;
+	uint8_t boot_id[8];
+	struct udp_peer *peers;
+	size_t n_peers;
+	struct listener listeners[CONFIG_LISTEN_MAX];
+	size_t n_listeners;
+	struct udp_inbox *inbox;
+	struct list sessions[SESSION_BUCKETS], over;
+	unsigned n_sessions;
+	struct deferred sweep;
+	struct timer tick;
+};
+
+const char *
+udp_server_peer_name(const struct udp_peer *p)
+{
+	return p->config->name;
+}
+
+void
+udp_server_stream_ends(struct udp_peer *p)
+{
+	p->n_streams--;
+}
+
+/* Sessions */
+
+static struct server_session *
+find_session(struct udp_server *sv, uint32_t index)
+{
+	list_for_each (it, &sv->sessions[index % SESSION_BUCKETS]) {
+		struct server_session *ss =
+			list_entry(it, struct server_session, by_index);
+
+		if (ss->index == index)
+			return ss;
+	}
+	return NULL;
+}
+
+static void
+free_session(struct server_session *ss)
+{
+	tunnel_udp_reset_streams(&ss->server->udp, &ss->us);
+	udp_session_done(&ss->us);
+	list_remove(&ss->by_index);
+	list_remove(&ss->over);
+	ss->server->n_sessions--;
+	free(ss);
+}
+
+static void
+sweep(struct deferred *d)
+{
+	struct udp_server *sv = container_of(d, struct udp_server, sweep);
+
+	list_for_each_safe (it, &sv->over)
+		free_session(list_entry(it, struct server_session, over));
+}
+
+static void
+end_session(struct server_session *ss, const char *why)
+{
+	if (!list_empty(&ss->over))
+		return;
+	log_info("session over: transport=udp client=%s reason=\"%s\"",
+		 ss->peer->config->name, why);
+	list_append(&ss->server->over, &ss->over);
+	loop_defer(ss->server->loop, &ss->server->sweep, sweep);
+}
+
+static struct listener *
+listener_for(struct udp_server *sv, const struct addr *local)
+{
+	for (size_t i = 0; i < sv->n_listeners; i++) {
+		struct listener *ln = &sv->listeners[i];
+
+		if (ln->sock.local.family == local->family &&
+		    ln->sock.local.port == local->port &&
+		    (addr_is_wildcard(&ln->sock.local) ||
+		     addr_same_ip(&ln->sock.local, local)))
+			return ln;
+	}
+	return NULL;
+}
+
+static void
+on_send(void *arg, const struct burst *b)
+{
+	struct server_session *ss = arg;
+	struct listener *ln = listener_for(ss->server, &b->local);
+	const struct udp_burst out = {
+		.local = b->local,
+		.remote = b->remote,
+		.data = b->data,
+		.len = b->len,
+		.packet = b->packet,
+	};
+
+	/* What does not leave counts as lost on the way. */
+	if (ln != NULL && udp_send(&ln->sock, &out) < 0)
+		return;
+}
+
+static void
+on_over(void *arg)
+{
+	end_session(arg, "the client broke the protocol or closed it");
+}
+
+static void
+on_connected(void *arg, enum open_status status, int fd)
+{
+	struct udp_stream *s = arg;
+
+	s->connecting = NULL;
+	tunnel_stream_answer(&s->base, status);
+	if (fd >= 0)
+		tunnel_stream_attach(&s->base, fd, NULL, 0);
+}
+
+static void
+open_stream(struct server_session *ss, struct stream *st)
+{
+	struct udp_server *sv = ss->server;
+	struct config_host dest;
+	struct udp_stream *s;
+	uint8_t flags;
+
+	if (open_request_get(st->request, st->request_len, &dest, &flags) < 0 ||
+	    (s = udp_stream_new(&sv->udp, &dest)) == NULL) {
+		session_reset(ss->us.core, st, OPEN_FAILED);
+		session_release(ss->us.core, st);
+		return;
+	}
+	s->peer = ss->peer;
+	ss->peer->n_streams++;
+	udp_stream_take(s, &ss->us, st);
+	if (ss->peer->n_streams > ss->peer->config->max_streams ||
+	    sv->udp.n_streams > sv->config->max_streams) {
+		tunnel_stream_answer(&s->base, OPEN_LIMIT);
+		return;
+	}
+	s->connecting = egress_start(sv->egress, &dest, ss->peer->config,
+				     &ss->peer->load, on_connected, s);
+	if (s->connecting == NULL)
+		tunnel_stream_answer(&s->base, OPEN_FAILED);
+}
+
+static void
+on_news(void *arg, struct stream *st, uint8_t news)
+{
+	struct server_session *ss = arg;
+
+	if ((news & STREAM_NEWS_OPEN) != 0 && st->user == NULL) {
+		open_stream(ss, st);
+		return;
+	}
+	if (st->user != NULL)
+		udp_stream_news(st->user, news);
+	/* Bytes without an OPEN, then a reset: nobody has ever asked for it. */
+	else if ((news & STREAM_NEWS_RESET) != 0)
+		session_release(ss->us.core, st);
+}
+
+/* A client that begins anew has nothing to do with its older sessions any more. */
+static void
+end_older(struct udp_server *sv, const struct server_session *newest)
+{
+	for (size_t i = 0; i < SESSION_BUCKETS; i++) {
+		list_for_each (it, &sv->sessions[i]) {
+			struct server_session *ss =
+				list_entry(it, struct server_session, by_index);
+
+			if (ss != newest && ss->peer == newest->peer)
+				end_session(ss, "the client began a new one");
+		}
+	}
+}
+
+static struct server_session *
+make_session(struct udp_server *sv, struct pending *p)
+{
+	const struct session_settings cfg = {
+		.role = SESSION_SERVER,
+		.aead = (enum aead_alg)p->answer.aead,
+		.index = p->answer.session_index,
+		.index_peer = p->offer.session_index,
+		.cc = CC_BBR,
+		.scheduler = SCHEDULER_EARLIEST,
+		.max_streams = sv->config->max_streams,
+		.memory = MEMORY,
+	};
+	struct server_session *ss = calloc(1, sizeof(*ss));
+	struct udp_session_handler handler = {on_send, on_news, on_over, ss};
+
+	if (ss == NULL ||
+	    udp_session_init(&ss->us, sv->loop, &cfg, &p->keys, &handler) < 0) {
+		free(ss);
+		return NULL;
+	}
+	ss->server = sv;
+	ss->peer = container_of(p->peer, struct udp_peer, handshakes);
+	ss->index = cfg.index;
+	list_init(&ss->over);
+	list_append(&sv->sessions[ss->index % SESSION_BUCKETS], &ss->by_index);
+	sv->n_sessions++;
+	sv->udp.counters.handshakes++;
+	log_info("session up: transport=udp client=%s aead=%s", ss->peer->config->name,
+		 aead_name(cfg.aead));
+	responder_confirm(&sv->responder, p);
+	end_older(sv, ss);
+	return ss;
+}
+
+/* Strangers */
+
+static struct udp_peer *
+find_peer(struct udp_server *sv, const uint8_t pub[CRYPTO_KEY_LEN])
+{
+	struct udp_peer *found = NULL;
+
+	for (size_t i = 0; i < sv->n_peers; i++) {
+		if (crypto_equal(sv->peers[i].config->public_key, pub, CRYPTO_KEY_LEN))
+			found = &sv->peers[i];
+	}
+	return found;
+}
+
+static bool
+answer(struct udp_server *sv, struct responder_question *q)
+{
+	struct udp_peer *p = find_peer(sv, q->handshake.peer_public);
+	struct handshake_answer a = {
+		.aead = aead_choose(aead_fast_mask(), q->offer.aead_mask),
+	};
+	int err;
+
+	if (p == NULL) {
+		responder_refuse(q);
+		return false;
+	}
+	a.max_streams = p->config->max_streams;
+	a.allow_auth_only = p->config->allow_auth_only;
+	memcpy(a.boot_id, sv->boot_id, sizeof(a.boot_id));
+	do {
+		err = responder_draw_index(&sv->responder, &a.session_index);
+	} while (err == 0 && find_session(sv, a.session_index) != NULL);
+	if (err < 0) {
+		responder_refuse(q);
+		return false;
+	}
+	err = responder_answer(&sv->responder, q, &p->handshakes, p->psk, &a,
+			       loop_now(sv->loop));
+	return err == 0 || err == -EPROTONOSUPPORT;
+}
+
+static void
+take_handshake(struct listener *ln, const struct udp_burst *b)
+{
+	struct udp_server *sv = ln->server;
+	struct responder_question q;
+	struct udp_burst out = *b;
+	enum responder_verdict v =
+		responder_input(&sv->responder, &b->remote, b->data,
+				min_size(b->len, b->packet), loop_now(sv->loop), &q);
+
+	if (v == RESPONDER_SILENT || (v == RESPONDER_ASK && !answer(sv, &q)))
+		return;
+	out.data = q.reply;
+	out.len = q.reply_len;
+	out.packet = q.reply_len;
+	/* A copy may come: there is nobody to tell. */
+	if (udp_send(&ln->sock, &out) < 0)
+		return;
+}
+
+static void
+take_packets(struct udp_server *sv, const struct udp_burst *b)
+{
+	const struct burst in = {
+		.local = b->local,
+		.remote = b->remote,
+		.data = b->data,
+		.len = b->len,
+		.packet = b->packet,
+	};
+	struct packet_header h;
+	struct server_session *ss;
+	struct pending *p;
+
+	if (packet_header_get(b->data, min_size(b->len, b->packet), &h) < 0)
+		return;
+	ss = find_session(sv, h.session);
+	if (ss == NULL) {
+		p = responder_find(&sv->responder, h.session);
+		if (p == NULL ||
+		    !pending_opens(p, b->data, min_size(b->len, b->packet)))
+			return;
+		ss = make_session(sv, p);
+	}
+	if (ss != NULL)
+		udp_session_input(&ss->us, &in);
+}
+
+static void
+on_ready(void *arg, int what)
+{
+	struct listener *ln = arg;
+	struct udp_server *sv = ln->server;
+	size_t bytes = 0;
+	struct udp_burst b;
+
+	(void)what;
+	for (int messages = 0;
+	     messages < UDP_TURN_MESSAGES && bytes < UDP_TURN_BYTES;) {
+		int n = udp_receive(&ln->sock, sv->inbox);
+
+		if (n <= 0)
+			return;
+		messages += n;
+		while (udp_inbox_next(sv->inbox, &b)) {
+			bytes += b.len;
+			if ((b.data[0] & WIRE_IS_PACKET) != 0)
+				take_packets(sv, &b);
+			else
+				take_handshake(ln, &b);
+		}
+		if (!udp_inbox_is_full(sv->inbox))
+			return;
+	}
+}
+
+static void
+on_tick(void *arg)
+{
+	struct udp_server *sv = arg;
+	ns_t now = loop_now(sv->loop);
+
+	responder_expire(&sv->responder, now);
+	for (size_t i = 0; i < SESSION_BUCKETS; i++) {
+		list_for_each (it, &sv->sessions[i]) {
+			struct server_session *ss =
+				list_entry(it, struct server_session, by_index);
+			struct session_stats st;
+
+			session_stats_get(ss->us.core, &st);
+			if (st.subflows_active > 0 || ss->heard_at == 0)
+				ss->heard_at = now;
+			else if (now - ss->heard_at > SESSION_HOLD)
+				end_session(ss, "nothing was heard of it");
+		}
+	}
+	timer_set(&sv->tick, TICK);
+}
+
+/* Life */
+
+static const char *
+state_text(const struct transport *base)
+{
+	(void)base;
+	return "listening";
+}
+
+static void
+free_server(struct transport *base)
+{
+	struct udp_server *sv = container_of(base, struct udp_server, udp.base);
+
+	tunnel_udp_done(&sv->udp);
+	for (size_t i = 0; i < SESSION_BUCKETS; i++) {
+		list_for_each_safe (it, &sv->sessions[i])
+			free_session(list_entry(it, struct server_session, by_index));
+	}
+	loop_undefer(&sv->sweep);
+	timer_done(&sv->tick);
+	for (size_t i = 0; i < sv->n_listeners; i++) {
+		watch_done(&sv->listeners[i].watch);
+		udp_close(&sv->listeners[i].sock);
+	}
+	for (size_t i = 0; i < sv->n_peers; i++)
+		responder_peer_done(&sv->responder, &sv->peers[i].handshakes);
+	if (sv->has_responder)
+		responder_done(&sv->responder);
+	if (sv->peers != NULL)
+		crypto_wipe(sv->peers, sv->config->n_peers * sizeof(*sv->peers));
+	free(sv->peers);
+	udp_inbox_free(sv->inbox);
+	free(sv);
+}
+
+static const struct transport_ops ops = {
+	.each = tunnel_udp_each,
+	.counters = tunnel_udp_counters,
+	.state_text = state_text,
+	.free = free_server,
+};
+
+static int
+load_peers(struct udp_server *sv, struct errmsg *why)
+{
+	const struct config *c = sv->config;
+
+	sv->peers = calloc(c->n_peers + 1, sizeof(*sv->peers));
+	if (sv->peers == NULL)
+		return errmsg_set(why, -ENOMEM, "no memory");
+	for (size_t i = 0; i < c->n_peers; i++) {
+		struct udp_peer *p = &sv->peers[i];
+		int err;
+
+		p->server = sv;
+		p->config = &c->peers[i];
+		responder_peer_init(&p->handshakes);
+		sv->n_peers++;
+		if (p->config->preshared_key_file[0] == '\0')
+			continue;
+		err = secret_load_key(p->config->preshared_key_file, p->psk, why);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+static int
+init_responder(struct udp_server *sv, struct errmsg *why)
+{
+	uint8_t priv[CRYPTO_KEY_LEN], seed[CRYPTO_KEY_LEN];
+	int err = secret_load_key(sv->config->private_key_file, priv, why);
+
+	if (err < 0)
+		return err;
+	if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed) ||
+	    getrandom(sv->boot_id, sizeof(sv->boot_id), 0) !=
+		    (ssize_t)sizeof(sv->boot_id))
+		err = -EIO;
+	else
+		err = responder_init(&sv->responder, HANDSHAKE_UDP, priv, seed,
+				     loop_now(sv->loop));
+	sv->has_responder = err == 0;
+	crypto_wipe(priv, sizeof(priv));
+	crypto_wipe(seed, sizeof(seed));
+	return err < 0 ? errmsg_set(why, err, "%s", strerror(-err)) : 0;
+}
+
+static int
+open_listeners(struct udp_server *sv, struct errmsg *why)
+{
+	for (size_t i = 0; i < sv->config->n_listen; i++) {
+		struct listener *ln = &sv->listeners[i];
+		const struct addr *at = &sv->config->listen[i];
+		int err = udp_open_server(at, &ln->sock);
+
+		ln->server = sv;
+		if (err == 0) {
+			sv->n_listeners++;
+			err = watch_init(&ln->watch, sv->loop, ln->sock.fd, on_ready,
+					 ln);
+		}
+		if (err < 0)
+			return errmsg_set(why, err, "listen = %s: udp: %s",
+					  addr_format(at).s, strerror(-err));
+		watch_want(&ln->watch, LOOP_READ);
+	}
+	return 0;
+}
+
+static int
+init_parts(struct udp_server *sv, struct errmsg *why)
+{
+	int err = init_responder(sv, why);
+
+	if (err == 0)
+		err = load_peers(sv, why);
+	if (err < 0)
+		return err;
+	sv->inbox = udp_inbox_new();
+	if (sv->inbox == NULL || timer_init(&sv->tick, sv->loop, on_tick, sv) < 0)
+		return errmsg_set(why, -ENOMEM, "no memory");
+	return open_listeners(sv, why);
+}
+
+struct transport *
+udp_server_new(struct loop *l, const struct config *c, struct egress *e,
+	       struct errmsg *why)
+{
+	struct udp_server *sv = calloc(1, sizeof(*sv));
+
+	if (sv == NULL) {
+		errmsg_set(why, -ENOMEM, "no memory");
+		return NULL;
+	}
+	sv->loop = l;
+	sv->config = c;
+	sv->egress = e;
+	tunnel_udp_init(&sv->udp, l, c);
+	sv->udp.base.ops = &ops;
+	list_init(&sv->over);
+	for (size_t i = 0; i < SESSION_BUCKETS; i++)
+		list_init(&sv->sessions[i]);
+	if (init_parts(sv, why) < 0) {
+		free_server(&sv->udp.base);
+		return NULL;
+	}
+	timer_set(&sv->tick, TICK);
+	return &sv->udp.base;
+}

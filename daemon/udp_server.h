@@ -1,0 +1,28 @@
+/*
+ * udp_server - the server's end of the udp transport: a socket per listening
+ * address, and a session for each client.
+ *
+ * Model:   handshakes go to the responder; packets to the session with their
+ *          index, or to a pending one, which the first that opens makes real.
+ *          A new session of a client ends its older ones: it was restarted. A
+ *          session that nobody is heard from for SESSION_HOLD is over.
+ * Owner:   the tunnel, as a transport.
+ */
+#ifndef DAEMON_UDP_SERVER_H
+#define DAEMON_UDP_SERVER_H
+
+#include "common/errmsg.h"
+#include "daemon/egress.h"
+#include "daemon/transport.h"
+
+struct udp_peer;
+
+/* NULL and why: an address that cannot be listened on, a key, no memory. */
+struct transport *udp_server_new(struct loop *l, const struct config *c,
+				 struct egress *e, struct errmsg *why);
+
+const char *udp_server_peer_name(const struct udp_peer *p);
+/* One of its streams is over. */
+void udp_server_stream_ends(struct udp_peer *p);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * udp_session - one session of the udp transport at work: where the core meets
+ * the loop, the clock and the sockets.
+ *
+ * Model:   whatever happens asks for a turn of work at the end of the loop's
+ *          turn: time that has come, events, packets to send, the next timer.
+ * Owner:   the caller embeds the struct and ends every stream before _done.
+ */
+#ifndef DAEMON_UDP_SESSION_H
+#define DAEMON_UDP_SESSION_H
+
+#include "common/list.h"
+#include "daemon/core/session.h"
+#include "daemon/io/loop.h"
+
+struct udp_session_handler {
+	/* A burst to be sent; what cannot be sent counts as lost on the way. */
+	void (*on_send)(void *arg, const struct burst *b);
+	/* `news` of a stream; its user is who opened it, NULL for a new one. */
+	void (*on_news)(void *arg, struct stream *st, uint8_t news);
+	/* The peer broke the protocol or closed it; _done it, not at once. */
+	void (*on_over)(void *arg);
+	void *arg;
+};
+
+struct udp_session {
+	struct session *core; /* NULL: not begun */
+	struct loop *loop;
+	struct timer timer;
+	struct deferred work;
+	struct udp_session_handler handler;
+	uint8_t *out; /* UDP_SESSION_OUT bytes */
+	bool over;
+};
+
+int
+udp_session_init(struct udp_session *us, struct loop *l,
+		 const struct session_settings *cfg, const struct handshake_keys *keys,
+		 const struct udp_session_handler *handler) MUST_CHECK;
+void udp_session_done(struct udp_session *us);
+
+void udp_session_input(struct udp_session *us, const struct burst *b);
+/* Something was written, consumed, opened or changed: there may be packets to send. */
+void udp_session_touch(struct udp_session *us);
+
+#endif
