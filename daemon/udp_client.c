@@ -16,6 +16,8 @@
 #define TICK       (NS_PER_SEC / 4)
 #define RACE_AFTER NS_PER_SEC
 #define ROTATE     (2 * NS_PER_SEC)
+/* The server forgets a session after SESSION_HOLD, which is longer. */
+#define KEPT_FOR   (30 * NS_PER_SEC)
 
 enum { LOOKUP_EVERY = 120, /* ticks without a session */ MEMORY = 64 * 1024 * 1024 };
 
@@ -53,6 +55,7 @@ struct udp_client {
 };
 
 static void on_race_timer(void *arg);
+static void close_port(struct port *p);
 
 /* The race */
 
@@ -91,7 +94,8 @@ end_race(struct udp_client *c)
 	if (c->racing)
 		initiator_done(&c->race);
 	c->racing = false;
-	timer_stop(&c->race_timer);
+	if (c->race_timer.event != NULL)
+		timer_stop(&c->race_timer);
 }
 
 static void
@@ -131,8 +135,10 @@ on_send(void *arg, const struct burst *b)
 	if (!p->open)
 		return;
 	n = udp_send(&p->sock, &out);
-	if (n < 0 && udp_is_gone((int)n))
+	if (n < 0 && udp_is_gone((int)n)) {
+		close_port(p);
 		session_uplink_down(c->session.core, b->uplink, loop_now(c->loop));
+	}
 }
 
 static void
@@ -205,7 +211,9 @@ begin_session(struct udp_client *c, const struct initiator_result *r, unsigned w
 		.index_peer = r->answer.session_index,
 		.cc = CC_BBR,
 		.scheduler = SCHEDULER_EARLIEST,
-		.max_streams = c->config->max_streams,
+		.max_streams = c->config->max_streams < r->answer.max_streams
+				       ? c->config->max_streams
+				       : r->answer.max_streams,
 		.memory = MEMORY,
 	};
 	const struct udp_session_handler handler = {on_send, on_news, on_over, c};
@@ -236,12 +244,14 @@ on_answer(struct udp_client *c, const struct initiator_result *r, unsigned winne
 	bool same = crypto_equal(r->answer.boot_id, c->answer.boot_id,
 				 sizeof(r->answer.boot_id));
 
-	if (c->session.core != NULL && same) {
+	if (c->session.core != NULL && same &&
+	    loop_now(c->loop) - c->heard_at < KEPT_FOR) {
 		end_race(c);
 		return;
 	}
 	if (c->session.core != NULL) {
-		log_warn("the server was restarted: its streams are gone");
+		log_warn(same ? "nothing was heard of the session: its streams are gone"
+			      : "the server was restarted: its streams are gone");
 		tunnel_udp_reset_streams(&c->udp, &c->session);
 		udp_session_done(&c->session);
 		for (size_t i = 0; i < UPLINKS_MAX; i++)
@@ -297,6 +307,18 @@ close_port(struct port *p)
 }
 
 static void
+lose_port(struct port *p)
+{
+	struct udp_client *c = p->client;
+
+	close_port(p);
+	if (c->session.core == NULL || p->subflow == 0)
+		return;
+	session_uplink_down(c->session.core, p->uplink->id, loop_now(c->loop));
+	udp_session_touch(&c->session);
+}
+
+static void
 on_ready(void *arg, int what)
 {
 	struct port *p = arg;
@@ -310,7 +332,7 @@ on_ready(void *arg, int what)
 		int n = udp_receive(&p->sock, c->inbox);
 
 		if (n < 0) {
-			close_port(p);
+			lose_port(p);
 			return;
 		}
 		while (p->open && udp_inbox_next(c->inbox, &b)) {
@@ -363,13 +385,8 @@ refresh_port(struct udp_client *c, struct uplink *u)
 	bool wanted = local != NULL && is_wanted(u);
 
 	p->uplink = u;
-	if (p->open && (!wanted || !addr_same_ip(&p->local, local))) {
-		close_port(p);
-		if (c->session.core != NULL && p->subflow != 0) {
-			session_uplink_down(c->session.core, u->id, loop_now(c->loop));
-			udp_session_touch(&c->session);
-		}
-	}
+	if (p->open && (!wanted || !addr_same_ip(&p->local, local)))
+		lose_port(p);
 	if (wanted && !p->open)
 		open_port(p, remote);
 	else if (p->open && p->subflow != 0 && c->session.core != NULL) {
@@ -422,6 +439,7 @@ on_tick(void *arg)
 		c->heard_at = now;
 		c->lost_ticks = 0;
 		end_race(c);
+		refresh_ports(c);
 	} else if (c->session.core == NULL || now - c->heard_at > RACE_AFTER) {
 		if (c->endpoints.n == 0 || ++c->lost_ticks % LOOKUP_EVERY == 0)
 			endpoints_look_up(&c->endpoints);
@@ -511,16 +529,12 @@ load_keys(struct udp_client *c, struct errmsg *why)
 static int
 init_parts(struct udp_client *c, struct errmsg *why)
 {
-	int err = load_keys(c, why);
-
-	if (err < 0)
-		return err;
 	c->inbox = udp_inbox_new();
 	if (c->inbox == NULL ||
 	    timer_init(&c->race_timer, c->loop, on_race_timer, c) < 0 ||
 	    timer_init(&c->tick, c->loop, on_tick, c) < 0)
 		return errmsg_set(why, -ENOMEM, "no memory");
-	return 0;
+	return load_keys(c, why);
 }
 
 struct transport *

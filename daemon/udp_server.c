@@ -14,7 +14,11 @@
 #define TICK         NS_PER_SEC
 #define SESSION_HOLD (60 * NS_PER_SEC)
 
-enum { SESSION_BUCKETS = 256, MEMORY = 64 * 1024 * 1024 };
+enum {
+	SESSION_BUCKETS = 256,
+	MEMORY = 64 * 1024 * 1024, /* bytes, of each direction of a session */
+	REFUSED_MAX = 256,         /* streams beyond max_streams: they get an answer */
+};
 
 struct udp_server;
 
@@ -203,15 +207,12 @@ on_news(void *arg, struct stream *st, uint8_t news)
 {
 	struct server_session *ss = arg;
 
-	if ((news & STREAM_NEWS_OPEN) != 0 && st->user == NULL) {
-		open_stream(ss, st);
-		return;
-	}
 	if (st->user != NULL)
 		udp_stream_news(st->user, news);
-	/* Bytes without an OPEN, then a reset: nobody has ever asked for it. */
 	else if ((news & STREAM_NEWS_RESET) != 0)
 		session_release(ss->us.core, st);
+	else if ((news & STREAM_NEWS_OPEN) != 0)
+		open_stream(ss, st);
 }
 
 /* A client that begins anew has nothing to do with its older sessions any more. */
@@ -239,7 +240,7 @@ make_session(struct udp_server *sv, struct pending *p)
 		.index_peer = p->offer.session_index,
 		.cc = CC_BBR,
 		.scheduler = SCHEDULER_EARLIEST,
-		.max_streams = sv->config->max_streams,
+		.max_streams = sv->config->max_streams + REFUSED_MAX,
 		.memory = MEMORY,
 	};
 	struct server_session *ss = calloc(1, sizeof(*ss));

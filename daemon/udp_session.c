@@ -40,15 +40,15 @@ work(struct deferred *d)
 
 	if (us->core == NULL)
 		return;
-	if (us->over) {
-		us->handler.on_over(us->handler.arg);
-		return;
-	}
 	if (session_deadline(us->core) <= now)
 		session_expire(us->core, now);
 	tell_news(us);
 	if (!send_all(us, now))
 		udp_session_touch(us);
+	if (session_is_over(us->core)) {
+		us->handler.on_over(us->handler.arg);
+		return;
+	}
 	at = session_deadline(us->core);
 	timer_set(&us->timer, at == NS_NEVER ? NS_NEVER : max_ns(at - now, 0));
 }
@@ -91,9 +91,25 @@ out:
 	return err;
 }
 
+/* The peer need not find out by itself. */
+static void
+say_farewell(struct udp_session *us)
+{
+	struct burst b;
+
+	for (unsigned id = 0; id < SESSION_SUBFLOWS_MAX && !session_is_over(us->core);
+	     id++) {
+		if (session_farewell(us->core, (uint8_t)id, us->out, OUT_SIZE, &b,
+				     loop_now(us->loop)) > 0)
+			us->handler.on_send(us->handler.arg, &b);
+	}
+}
+
 void
 udp_session_done(struct udp_session *us)
 {
+	if (us->core != NULL)
+		say_farewell(us);
 	timer_done(&us->timer);
 	loop_undefer(&us->work);
 	session_free(us->core);
@@ -105,8 +121,9 @@ udp_session_done(struct udp_session *us)
 void
 udp_session_input(struct udp_session *us, const struct burst *b)
 {
-	if (us->core == NULL || us->over)
+	if (us->core == NULL)
 		return;
-	us->over = session_input(us->core, b, loop_now(us->loop)) < 0;
+	/* Whether it is over is asked in work(). */
+	(void)!session_input(us->core, b, loop_now(us->loop));
 	udp_session_touch(us);
 }

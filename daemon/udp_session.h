@@ -30,7 +30,6 @@ struct udp_session {
 	struct deferred work;
 	struct udp_session_handler handler;
 	uint8_t *out; /* UDP_SESSION_OUT bytes */
-	bool over;
 };
 
 int

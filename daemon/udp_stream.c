@@ -124,7 +124,7 @@ want(struct udp_stream *s, bool room)
 
 	if (s->fd < 0)
 		return;
-	if (s->core != NULL)
+	if (s->core != NULL && s->state == UDP_STREAM_OPEN)
 		(void)session_readable(s->core, &waiting);
 	watch_want(&s->watch, (room && !s->read_ended ? LOOP_READ : 0) |
 				      (waiting > 0 ? LOOP_WRITE : 0));

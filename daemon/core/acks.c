@@ -137,6 +137,15 @@ acks_received(struct acks *a, uint64_t counter, bool wants_ack, bool at_once,
 		a->due_at = min_ns(a->due_at, now + longest_delay(pace));
 }
 
+void
+acks_refused(struct acks *a, uint64_t counter)
+{
+	assert(acks_is_new(a, counter));
+	if (counter >= a->next)
+		advance(a, counter);
+	*word_of(a, counter) |= bit_of(counter);
+}
+
 bool
 acks_frame(const struct acks *a, uint8_t subflow, size_t max_ranges, ns_t now,
 	   struct frame_ack *ret_ack)

@@ -54,6 +54,9 @@ struct acks_pace {
 void acks_received(struct acks *a, uint64_t counter, bool wants_ack, bool at_once,
 		   const struct acks_pace *pace, ns_t now);
 
+/* A packet that opened, and is not to be acknowledged: only its replays are refused. */
+void acks_refused(struct acks *a, uint64_t counter);
+
 /* Fills in everything, the newest ranges. False: nothing has come yet. */
 bool acks_frame(const struct acks *a, uint8_t subflow, size_t max_ranges, ns_t now,
 		struct frame_ack *ret_ack);

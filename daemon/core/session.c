@@ -69,6 +69,7 @@ session_new(const struct session_settings *cfg, const struct handshake_keys *key
 	list_init(&s->bulk);
 	list_init(&s->talk);
 	list_init(&s->told);
+	list_init(&s->hungry);
 	s->held_out.max = cfg->memory;
 	s->held_in.max = cfg->memory;
 	s->held_out.spare_max = s->held_in.spare_max = SPARE_BLOCKS;
@@ -79,10 +80,13 @@ session_new(const struct session_settings *cfg, const struct handshake_keys *key
 	if (cfg->role == SESSION_SERVER)
 		s->seen = calloc(1, sizeof(*s->seen));
 	if ((cfg->role == SESSION_SERVER && s->seen == NULL) ||
-	    prng_init(&s->rng, seed) < 0 || take_keys(s, keys) < 0) {
+	    prng_init(&s->rng, seed) < 0 ||
+	    prng_bytes(&s->rng, &s->salt, sizeof(s->salt)) < 0 ||
+	    take_keys(s, keys) < 0) {
 		session_free(s);
 		return NULL;
 	}
+	s->salt |= 1;
 	(void)now;
 	return s;
 }
@@ -114,10 +118,11 @@ session_free(struct session *s)
 
 /* Streams */
 
+/* Salted: a peer chooses its ids. */
 static struct list *
 bucket(const struct session *s, uint64_t id)
 {
-	return (struct list *)&s->streams[id % STREAM_BUCKETS];
+	return (struct list *)&s->streams[(id * s->salt) >> 54];
 }
 
 struct stream *
@@ -243,8 +248,7 @@ session_credit(const struct session *s)
 void
 session_turn(struct session *s, struct stream *st)
 {
-	bool wants = (st->heard & STREAM_RESET) == 0 &&
-		     stream_has_data(st, session_credit(s));
+	bool wants = !st->reset && stream_has_data(st, session_credit(s));
 
 	if (!wants || st->young != (st->burst < STREAM_YOUNG)) {
 		list_remove(&st->turn);
@@ -256,10 +260,9 @@ session_turn(struct session *s, struct stream *st)
 
 /* Bytes taken from its user beyond what can soon be sent would only wait here. */
 static uint64_t
-held_limit(const struct session *s, const struct stream *st)
+held_limit(const struct session *s)
 {
 	uint64_t rate = 0;
-	(void)st;
 
 	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
 		const struct subflow *sf = s->subflows[i];
@@ -267,9 +270,9 @@ held_limit(const struct session *s, const struct stream *st)
 		if (sf != NULL && sf->state == SUBFLOW_ACTIVE)
 			rate += subflow_bandwidth(sf);
 	}
-	return max_u64(
-		STREAM_HELD_MIN,
-		rate / 1000 * (uint64_t)(session_slowest_rtt(s) / NS_PER_MS) * 5 / 4);
+	return max_u64(STREAM_HELD_MIN,
+		       rate / 1000 * (uint64_t)(session_slowest_rtt(s) / NS_PER_MS) *
+			       5 / 4 / s->n_streams);
 }
 
 void
@@ -288,10 +291,13 @@ session_room(struct session *s, struct stream *st, size_t *ret_len)
 
 	st->starved = true;
 	*ret_len = 0;
-	if (st->out.fin || ((st->heard | st->words | st->spoken) & STREAM_RESET) != 0 ||
-	    stream_backlog(st) >= held_limit(s, st) ||
-	    sendbuf_room(&st->out, &at, ret_len) < 0)
+	if (st->out.fin || st->reset || stream_backlog(st) >= held_limit(s))
 		return NULL;
+	if (sendbuf_room(&st->out, &at, ret_len) < 0) {
+		if (list_empty(&st->hungry))
+			list_append(&s->hungry, &st->hungry);
+		return NULL;
+	}
 	st->starved = false;
 	return at;
 }
@@ -351,8 +357,9 @@ session_give_up_input(struct session *s, struct stream *st)
 void
 session_reset(struct session *s, struct stream *st, uint8_t code)
 {
-	if (((st->words | st->spoken) & STREAM_RESET) != 0)
+	if (st->reset)
 		return;
+	st->reset = true;
 	st->reset_code = code;
 	st->words = 0;
 	session_say(s, st, STREAM_RESET);
@@ -376,15 +383,36 @@ session_reap(struct session *s, struct stream *st)
 	session_give_up_input(s, st);
 	stream_free(st);
 	s->n_streams--;
+	session_feed(s);
+}
+
+void
+session_feed(struct session *s)
+{
+	while (!list_empty(&s->hungry) &&
+	       s->held_out.used + FEED_BLOCKS * STORE_BLOCK <= s->held_out.max) {
+		struct stream *st = list_entry(s->hungry.next, struct stream, hungry);
+
+		list_remove(&st->hungry);
+		session_tell(s, st, STREAM_NEWS_WRITABLE);
+	}
 }
 
 /* Time */
+
+bool
+session_is_over(const struct session *s)
+{
+	return s->broken || s->closed;
+}
 
 ns_t
 session_deadline(const struct session *s)
 {
 	ns_t at = s->wake_at;
 
+	if (session_is_over(s))
+		return NS_NEVER;
 	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
 		if (s->subflows[i] != NULL)
 			at = min_ns(at, subflow_deadline(s->subflows[i]));

@@ -68,6 +68,13 @@ int session_input(struct session *s, const struct burst *b, ns_t now) MUST_CHECK
 size_t session_output(struct session *s, uint8_t *buf, size_t cap,
 		      struct burst *ret_burst, ns_t now);
 
+/* It was closed, or broken by either side: nothing goes in or out any more. */
+bool session_is_over(const struct session *s);
+/* A packet that tells the peer on one subflow that the session is over (MP_FASTCLOSE).
+ * 0: not on this one. */
+size_t session_farewell(struct session *s, uint8_t subflow, uint8_t *buf, size_t cap,
+			struct burst *ret_burst, ns_t now);
+
 /* When session_expire() wants to be called; NS_NEVER: not before something comes. */
 ns_t session_deadline(const struct session *s);
 void session_expire(struct session *s, ns_t now);

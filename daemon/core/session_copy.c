@@ -50,7 +50,7 @@ missed(const struct session *s, const struct item *it, struct chunk *ret_chunk)
 	if (it->kind != ITEM_CHUNK)
 		return NULL;
 	st = session_find_stream(s, it->stream);
-	if (st == NULL || ((st->heard | st->words | st->spoken) & STREAM_RESET) != 0 ||
+	if (st == NULL || st->reset ||
 	    !sendbuf_in_flight(&st->out, it->off, it->len, ret_chunk) ||
 	    ret_chunk->off < it->off ||
 	    ret_chunk->off + ret_chunk->len > it->off + it->len)

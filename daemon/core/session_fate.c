@@ -32,9 +32,7 @@ word_fate(struct session *s, const struct item *it, bool arrived)
 	if (st == NULL)
 		return;
 	if (!arrived) {
-		bool dead = ((st->words | st->spoken | st->heard) & STREAM_RESET) != 0;
-
-		if ((st->spoken & word) == 0 && (!dead || word == STREAM_RESET))
+		if ((st->spoken & word) == 0 && (!st->reset || word == STREAM_RESET))
 			session_say(s, st, word);
 		return;
 	}
@@ -96,6 +94,7 @@ session_settle(struct session *s, struct subflow *sf)
 			}
 		}
 	}
+	session_feed(s);
 }
 
 void

@@ -29,6 +29,13 @@ is_possible(const struct session *s, uint64_t id)
 	return id != 0 && (s->cfg.role == SESSION_SERVER || id < s->next_stream);
 }
 
+static void
+count(struct session *s, struct stream *st, uint64_t top)
+{
+	s->in_total += top - st->counted;
+	st->counted = top;
+}
+
 static int
 on_stream(struct session *s, const struct frame_stream *f)
 {
@@ -42,17 +49,21 @@ on_stream(struct session *s, const struct frame_stream *f)
 	st = named(s, f->stream);
 	if (st == NULL)
 		return session_is_past(s, f->stream) ? 0 : -ENOBUFS;
-	if (((st->heard | st->words | st->spoken) & STREAM_RESET) != 0)
-		return 0;
-	top = max_u64(st->in.top, f->off + f->len);
-	if (top - st->in.top > s->in_limit - s->in_total)
+	top = max_u64(st->counted, f->off + f->len);
+	if (top - st->counted > s->in_limit - s->in_total)
 		return -EPROTO;
+	if (st->reset) {
+		count(s, st, top);
+		if (f->fin && st->in.fin == UINT64_MAX)
+			st->in.fin = f->off + f->len;
+		session_reap(s, st);
+		return 0;
+	}
 	(void)reorder_readable(&st->in, &before);
 	err = reorder_insert(&st->in, f->off, f->data, f->len, f->fin);
 	if (err < 0)
 		return err == -EPROTO ? -EPROTO : -ENOBUFS;
-	s->in_total += top - st->counted;
-	st->counted = top;
+	count(s, st, top);
 	(void)reorder_readable(&st->in, &after);
 	if (after > before || st->in.edge == st->in.fin)
 		session_tell(s, st, STREAM_NEWS_READABLE);
@@ -112,11 +123,8 @@ on_reset(struct session *s, uint64_t id, uint8_t code, uint64_t final)
 		return 0;
 	if (final < st->counted || final - st->counted > s->in_limit - s->in_total)
 		return -EPROTO;
-	s->in_total += final - st->counted;
-	st->counted = final;
+	count(s, st, final);
 	st->heard |= STREAM_RESET;
-	if (((st->words | st->spoken) & STREAM_RESET) == 0)
-		st->reset_code = code;
 	session_tell(s, st, STREAM_NEWS_RESET);
 	session_reset(s, st, code);
 	session_reap(s, st);
@@ -143,8 +151,8 @@ on_session_max(struct session *s, uint64_t max)
 {
 	if (max <= s->out_limit)
 		return;
+	s->credit_back |= session_credit(s) == 0;
 	s->out_limit = max;
-	session_turn_all(s);
 }
 
 /* Frames about subflows */
@@ -274,6 +282,7 @@ follow(struct session *s, struct subflow *sf, const struct burst *b, size_t len)
 	if (s->cfg.role == SESSION_SERVER && !addr_equal(&sf->remote, &b->remote)) {
 		sf->remote = b->remote;
 		sf->proven = false;
+		sf->moved = true;
 		sf->bytes_in = len;
 		sf->bytes_out = 0;
 		sf->words |= SUBFLOW_CHALLENGE;
@@ -292,15 +301,15 @@ take_opened(struct session *s, struct inbound *in, const struct burst *b,
 	struct acks_pace pace = {sf->rtt.srtt, 0};
 	int err;
 
-	sf->heard_at = in->now;
 	sf->bytes_in += len;
-	if (newest)
-		follow(s, sf, b, len);
 	err = read_frames(s, in, data + WIRE_HEADER_LEN, data + len - CRYPTO_TAG_LEN);
 	if (err == -ENOBUFS)
-		return 0;
+		acks_refused(&sf->acks, in->counter);
 	if (err < 0)
-		return err;
+		return err == -ENOBUFS ? 0 : err;
+	sf->heard_at = in->now;
+	if (newest)
+		follow(s, sf, b, len);
 	/* Who asks for it at once may not have heard what we said here. */
 	if (h->ack_now && in->wants_ack)
 		sf->elsewhere_until = in->now + SUBFLOW_ELSEWHERE;
@@ -343,7 +352,7 @@ take_packet(struct session *s, const struct burst *b, uint8_t *data, size_t len,
 int
 session_input(struct session *s, const struct burst *b, ns_t now)
 {
-	for (size_t at = 0; at < b->len && !s->broken; at += b->packet) {
+	for (size_t at = 0; at < b->len && !session_is_over(s); at += b->packet) {
 		size_t len = min_size(b->packet, b->len - at);
 		int err = take_packet(s, b, b->data + at, len, now);
 
@@ -352,5 +361,8 @@ session_input(struct session *s, const struct burst *b, ns_t now)
 		else if (err > 0)
 			s->stats.refused++;
 	}
-	return s->broken ? -ECONNRESET : 0;
+	if (s->credit_back)
+		session_turn_all(s);
+	s->credit_back = false;
+	return session_is_over(s) ? -ECONNRESET : 0;
 }

@@ -270,7 +270,8 @@ burst_of(struct session *s, struct subflow *sf, uint8_t *buf, size_t cap,
 		total += n;
 		if (ret->packet == 0)
 			ret->packet = n;
-		if (n < size)
+		/* Its window for this address, and the ring, end as well. */
+		if (n < size || subflow_packet_max(sf) < size)
 			break;
 	}
 	return total;
@@ -296,7 +297,7 @@ speak(struct session *s, struct subflow *sf, uint8_t *buf, bool acks)
 	uint32_t size = subflow_packet_max(sf);
 	uint16_t probe;
 
-	if (size < WIRE_OVERHEAD + 64)
+	if (size < SUBFLOW_SPEAKS)
 		return 0;
 	if (acks)
 		return sf->acks.due_at <= s->now || speaks_for_others(s, sf)
@@ -378,7 +379,7 @@ session_output(struct session *s, uint8_t *buf, size_t cap, struct burst *ret, n
 	ret->data = buf;
 	s->now = now;
 	s->wake_at = NS_NEVER;
-	if (s->broken || speak_any(s, buf, cap, ret, false) > 0)
+	if (session_is_over(s) || speak_any(s, buf, cap, ret, false) > 0)
 		return ret->len;
 	if (has_data(s) && (sf = choose(s)) != NULL) {
 		ret->local = sf->local;
@@ -394,4 +395,25 @@ session_output(struct session *s, uint8_t *buf, size_t cap, struct burst *ret, n
 		return ret->len;
 	note_idle(s);
 	return 0;
+}
+
+size_t
+session_farewell(struct session *s, uint8_t subflow, uint8_t *buf, size_t cap,
+		 struct burst *ret, ns_t now)
+{
+	struct subflow *sf = s->subflows[subflow];
+	struct frame f = {.type = FRAME_FASTCLOSE};
+	struct outbound p;
+
+	memset(ret, 0, sizeof(*ret));
+	if (sf == NULL || cap < MTU_MAX || subflow_packet_max(sf) < SUBFLOW_SPEAKS)
+		return 0;
+	s->now = now;
+	ret->data = buf;
+	memcpy(f.key, s->cfg.role == SESSION_CLIENT ? s->key_b : s->key_a,
+	       sizeof(f.key));
+	packet_begin(&p, buf, subflow_packet_max(sf));
+	if (!packet_put(&p, &f))
+		return 0;
+	return one_for(sf, packet_finish(s, sf, &p), ret);
 }

@@ -18,8 +18,10 @@
 #include "daemon/core/subflow.h"
 
 enum {
-	STREAM_BUCKETS = 1024,
+	STREAM_BUCKETS = 1024,  /* 2^10: see bucket() */
+	SUBFLOWS_ACCEPTED = 32, /* by a server, of one client */
 	GENERATIONS = 4,
+	FEED_BLOCKS = 4,   /* free again, before who waits for one is told */
 	SPARE_BLOCKS = 64, /* 1 MB: what a busy session lets go comes back at once */
 	TURN_BYTES = 16 * 1024, /* of one stream, before the next one's turn */
 	/* A stream's frame is not begun in less room, unless the packet is empty. */
@@ -65,7 +67,10 @@ struct session {
 	unsigned n_streams;
 	uint64_t next_stream;
 	struct numbers *seen; /* server: ids that have been streams */
-	struct list young, bulk, talk, told;
+	struct list young, bulk, talk, told, hungry;
+	uint64_t salt;    /* of the streams' buckets; odd */
+	bool credit_back; /* the session's window was used up, and has moved */
+	unsigned n_subflows;
 	uint64_t turn_left; /* bytes of the bulk stream whose turn it is */
 
 	struct budget held_out, held_in;
@@ -90,6 +95,8 @@ void session_tell(struct session *s, struct stream *st, uint8_t news);
 void session_turn(struct session *s, struct stream *st);
 /* Frees it if nothing is left to do. */
 void session_reap(struct session *s, struct stream *st);
+/* Whoever the budget refused is told when there is room again. */
+void session_feed(struct session *s);
 uint64_t session_credit(const struct session *s);
 /* All of them: the session's window has moved. */
 void session_turn_all(struct session *s);

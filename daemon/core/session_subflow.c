@@ -38,6 +38,7 @@ make(struct session *s, uint8_t id, const struct addr *local, const struct addr 
 	sf->heard_at = now;
 	sf->answered_at = now;
 	s->subflows[id] = sf;
+	s->n_subflows++;
 	return sf;
 }
 
@@ -66,7 +67,7 @@ session_add_subflow(struct session *s, uint8_t uplink, const struct addr *local,
 struct subflow *
 session_accept_subflow(struct session *s, uint8_t id, const struct burst *b, ns_t now)
 {
-	if (s->cfg.role != SESSION_SERVER)
+	if (s->cfg.role != SESSION_SERVER || s->n_subflows >= SUBFLOWS_ACCEPTED)
 		return NULL;
 	return make(s, id, &b->local, &b->remote, now);
 }
@@ -116,7 +117,7 @@ on_confirm(struct session *s, struct subflow *sf, const struct frame_join *j, ns
 {
 	uint8_t mac[CRYPTO_HASH_LEN];
 
-	if (s->cfg.role != SESSION_SERVER || !sf->joined || sf->proven)
+	if (s->cfg.role != SESSION_SERVER || !sf->joined || sf->proven || sf->moved)
 		return;
 	if (session_join_hmac(s, sf, true, mac) == 0 && crypto_equal(mac, j->hmac, 20))
 		prove(sf, now);

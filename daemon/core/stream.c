@@ -13,6 +13,7 @@ stream_new(uint64_t id, struct budget *out, struct budget *in)
 	list_init(&st->turn);
 	list_init(&st->talk);
 	list_init(&st->told);
+	list_init(&st->hungry);
 	st->id = id;
 	st->window = STREAM_WINDOW_MIN;
 	st->out_limit = STREAM_WINDOW_MIN;
@@ -31,6 +32,7 @@ stream_free(struct stream *st)
 	list_remove(&st->turn);
 	list_remove(&st->talk);
 	list_remove(&st->told);
+	list_remove(&st->hungry);
 	sendbuf_done(&st->out);
 	reorder_done(&st->in);
 	free(st->request);
@@ -77,12 +79,14 @@ stream_consumed(struct stream *st, size_t len, ns_t srtt, ns_t now)
 bool
 stream_is_over(const struct stream *st)
 {
-	const uint8_t reset = STREAM_RESET;
-
 	if (!st->released)
 		return false;
-	if (st->heard & reset || st->spoken & reset)
-		return (st->words & reset) == 0 && (st->spoken & reset) != 0;
+	/* Until its end is known, what still comes has to be counted. */
+	if (st->reset)
+		return (st->spoken & STREAM_RESET) != 0 &&
+		       ((st->heard & STREAM_RESET) != 0 || st->in.fin != UINT64_MAX);
+	if ((st->heard & STREAM_OPEN) != 0 && (st->spoken & STREAM_OPENED) == 0)
+		return false;
 	return sendbuf_is_done(&st->out) && reorder_is_done(&st->in) &&
 	       (st->words & ~STREAM_MAX) == 0 && st->request == NULL;
 }

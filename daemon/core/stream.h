@@ -46,10 +46,11 @@ enum stream_news {
 };
 
 struct stream {
-	struct list by_id; /* of those in the same place of the session's table */
-	struct list turn;  /* of those with bytes to send */
-	struct list talk;  /* of those with a word to say */
-	struct list told;  /* of those with news */
+	struct list by_id;  /* of those in the same place of the session's table */
+	struct list turn;   /* of those with bytes to send */
+	struct list talk;   /* of those with a word to say */
+	struct list told;   /* of those with news */
+	struct list hungry; /* of those that the budget refused room */
 	uint64_t id;
 	void *user;
 	struct sendbuf out;
@@ -60,10 +61,11 @@ struct stream {
 	uint8_t *request; /* OPEN's: until acknowledged; the server's until taken */
 	uint16_t request_len;
 	uint8_t status, reset_code;
-	uint8_t words;                 /* to say: enum stream_word */
-	uint8_t heard;                 /* OPEN, OPENED, RESET came from the peer */
-	uint8_t spoken;                /* OPEN, OPENED, RESET are acknowledged */
-	uint8_t news;                  /* enum stream_news */
+	uint8_t words;  /* to say: enum stream_word */
+	uint8_t heard;  /* OPEN, OPENED, RESET came from the peer */
+	uint8_t spoken; /* OPEN, OPENED, RESET are acknowledged */
+	uint8_t news;   /* enum stream_news */
+	bool reset; /* by either side: nothing more goes out, what comes is counted only */
 	bool young, released, starved; /* starved: room was refused, and is awaited */
 	uint64_t burst;                /* bytes since idle */
 	uint64_t counted; /* bytes that came, against the session's window */

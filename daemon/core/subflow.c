@@ -74,7 +74,8 @@ subflow_packet_max(const struct subflow *sf)
 {
 	uint64_t max = mtu_payload(&sf->mtu);
 
-	if (!loss_has_room(&sf->loss))
+	if (!loss_has_room(&sf->loss) ||
+	    (sf->state == SUBFLOW_JOINING && sf->loss.in_flight > SUBFLOW_JOINING_MAX))
 		return 0;
 	if (!sf->proven)
 		max = min_u64(max, 3 * sf->bytes_in > sf->bytes_out
@@ -121,11 +122,14 @@ subflow_doubt_at(const struct subflow *sf)
 ns_t
 subflow_deadline(const struct subflow *sf)
 {
-	ns_t at = min_ns(sf->acks.due_at, sf->loss.loss_at);
+	ns_t at = min_ns(sf->loss.loss_at, subflow_doubt_at(sf));
 
-	at = min_ns(at, subflow_doubt_at(sf));
 	at = min_ns(at, sf->probe_at);
-	if (sf->state == SUBFLOW_ACTIVE) {
+	/* Nothing is due that may not be sent. */
+	if (subflow_packet_max(sf) < SUBFLOW_SPEAKS)
+		return at;
+	at = min_ns(at, sf->acks.due_at);
+	if (sf->state == SUBFLOW_ACTIVE && sf->proven) {
 		at = min_ns(at, mtu_deadline(&sf->mtu));
 		if (loss_oldest(&sf->loss) == NULL)
 			at = min_ns(at, max_ns(sf->heard_at, sf->loss.last_sent_at) +

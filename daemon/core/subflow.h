@@ -49,6 +49,11 @@ enum subflow_word {
 	SUBFLOW_RESPONSE = 64,
 };
 
+enum {
+	SUBFLOW_SPEAKS = 128,           /* bytes of a packet that is worth sending */
+	SUBFLOW_JOINING_MAX = 8 * 1024, /* bytes in flight before it is active */
+};
+
 struct subflow {
 	uint8_t id;
 	uint8_t uplink;    /* the client's; the server learns it as address id */
@@ -69,6 +74,7 @@ struct subflow {
 	uint8_t challenge[8], response[8];
 	bool joined; /* server: JOIN came; client: it was answered */
 	bool proven;
+	bool moved; /* its address changed once: only RESPONSE proves it again */
 	uint64_t bytes_in, bytes_out; /* of all packets that opened, or were sent */
 	bool acks_elsewhere;   /* what came is still to be told on another one too */
 	uint64_t copied_to;    /* packets below were copied, or are not worth it */
