@@ -199,7 +199,7 @@ pump(struct udp_stream *s, int what)
 		return;
 	if ((what & LOOP_READ) != 0)
 		room = take_in(s);
-	if (s->state != UDP_STREAM_CLOSED && s->state == UDP_STREAM_OPEN)
+	if (s->state == UDP_STREAM_OPEN)
 		give_out(s);
 	if (s->state == UDP_STREAM_CLOSED)
 		return;

@@ -39,7 +39,8 @@ scheduler_pick(enum scheduler_kind kind, const struct question *q)
 {
 	bool any = false;
 
-	for (uint8_t tier = 0; tier < TIER_COUNT; tier++) {
+	for (unsigned t = 0; t < TIER_COUNT; t++) {
+		uint8_t tier = (uint8_t)t;
 		int pick;
 
 		if (!has(q, tier) || (tier == TIER_BACKUP && any))

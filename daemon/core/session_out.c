@@ -46,8 +46,8 @@ put_words(struct session *s, struct outbound *p)
 	list_for_each_safe (it, &s->talk) {
 		struct stream *st = list_entry(it, struct stream, talk);
 
-		for (uint8_t word = STREAM_OPEN; word <= STREAM_MAX; word <<= 1) {
-			if ((st->words & word) != 0 && !put_word(p, st, word))
+		for (unsigned word = STREAM_OPEN; word <= STREAM_MAX; word <<= 1) {
+			if ((st->words & word) != 0 && !put_word(p, st, (uint8_t)word))
 				return;
 		}
 		list_remove(&st->talk);
