@@ -20,6 +20,7 @@ enum {
 	WINDOW_MIN = 4,   /* packets */
 	FULL_ROUNDS = 3,  /* without growth: STARTUP is over */
 	UP_ROUNDS = 2,    /* until an answer to UP is here */
+	DOWN_ROUNDS = 4,  /* of DRAIN and DOWN, at most */
 	FAST_GROWTH = 2,  /* of growth until UP goes faster */
 	CRUISE_UNITS = 5, /* of CRUISE, and up to CRUISE_RANDOM more */
 	CRUISE_RANDOM = 3,
@@ -32,7 +33,6 @@ enum {
 #define UNIT_MAX        (140 * NS_PER_MS) /* the same, for CRUISE */
 #define QUEUED_UNIT_MIN (20 * NS_PER_MS)  /* the same, with a queue */
 #define PROBE_RTT_EVERY (5 * NS_PER_SEC)
-#define PROBE_RTT_PHASE (10 * NS_PER_MS) /* later by, for each step of phase */
 #define PROBE_RTT_TIME  (200 * NS_PER_MS)
 #define PROBE_RTT_APART (2 * NS_PER_SEC) /* when a queue asks for it */
 
@@ -97,6 +97,7 @@ cc_bbr_init(struct cc *c, uint8_t phase, ns_t now)
 	b->random = phase * 2654435761u;
 	b->inflight_hi = UINT64_MAX;
 	b->drained_at = b->sampled_at = now;
+	b->probe_rtt_at = now + PROBE_RTT_EVERY + PROBE_RTT_EVERY * phase / 256;
 	b->model.bw[0] = c->rate;
 	enter(b, BBR_STARTUP, now);
 	c->cwnd = CC_WINDOW_INITIAL * (uint64_t)c->mss;
@@ -346,31 +347,40 @@ start_again(struct cc *c, ns_t now)
 	c->cwnd = max_u64(cc_model_pipe(&b->model), WINDOW_MIN * (uint64_t)c->mss);
 }
 
-/* The least RTT was not met for long: it is looked for, unless it is seen anyway. */
-static void
+/*
+ * The least RTT is looked for when it was not met for long, unless there is so
+ * little in flight that it is seen anyway. False: the round trip must end first.
+ */
+static bool
 refresh_rtt(struct cc *c, const struct loss_sample *s, bool is_round)
 {
 	struct cc_model *m = &c->bbr.model;
 
+	if (m->met_at >= c->bbr.probe_rtt_at - PROBE_RTT_EVERY)
+		return true;
 	if (!s->app_limited || s->in_flight > probe_rtt_window(c)) {
 		enter(&c->bbr, BBR_PROBE_RTT, s->now);
-	} else if (is_round && m->round.rtt != NS_NEVER) {
-		m->min_rtt = m->round.rtt;
-		m->met_at = s->now;
+		return true;
 	}
+	if (!is_round || m->round.rtt == NS_NEVER)
+		return false;
+	m->min_rtt = m->round.rtt;
+	m->met_at = s->now;
+	return true;
 }
 
 static void
 run(struct cc *c, const struct loss_sample *s, bool is_round)
 {
 	struct cc_bbr *b = &c->bbr;
-	ns_t stale = PROBE_RTT_EVERY + b->phase * PROBE_RTT_PHASE;
 
 	if (s->persistent && b->state != BBR_STARTUP)
 		start_again(c, s->now);
-	if (b->is_filled && b->state != BBR_PROBE_RTT &&
-	    s->now - b->model.met_at > stale)
-		refresh_rtt(c, s, is_round);
+	/* The period does not depend on phase: flows that share a link fare alike. */
+	if (b->is_filled && b->state != BBR_PROBE_RTT && s->now >= b->probe_rtt_at &&
+	    refresh_rtt(c, s, is_round))
+		b->probe_rtt_at = s->now + PROBE_RTT_EVERY -
+				  (s->now - b->probe_rtt_at) % PROBE_RTT_EVERY;
 
 	switch (b->state) {
 	case BBR_STARTUP:
@@ -379,7 +389,9 @@ run(struct cc *c, const struct loss_sample *s, bool is_round)
 		break;
 	case BBR_DRAIN:
 	case BBR_DOWN:
-		if (s->in_flight <= cc_model_pipe(&b->model))
+		/* It never gets so low where flows that share a link have all too high a bw. */
+		if (s->in_flight <= cc_model_pipe(&b->model) ||
+		    b->rounds >= DOWN_ROUNDS)
 			enter(b, BBR_CRUISE, s->now);
 		break;
 	case BBR_CRUISE:

@@ -38,7 +38,8 @@ struct cc_bbr {
 	ns_t state_at;
 	unsigned rounds;   /* that ended in this state */
 	uint64_t state_bw; /* bw at its begin, or when it grew last */
-	uint8_t phase;
+	uint8_t phase;     /* of 256: where in its period PROBE_RTT is due */
+	ns_t probe_rtt_at; /* due next, if the least RTT was not met for a period */
 	uint32_t random;
 	ns_t sampled_at;
 
