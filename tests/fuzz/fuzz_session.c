@@ -1,0 +1,781 @@
+/*
+ * fuzz_session - what a peer with the right keys can do to a session.
+ *
+ * The peer seals whatever it likes: frames with hostile values, and bytes that are
+ * no frames; on any subflow, with any counter, from any address, twice. It also
+ * knows what it may know: nonces and challenges, how many packets came, its keys.
+ * A local program opens, writes, reads, resets; time goes by, minutes at once.
+ *
+ * The input is a script: three bytes of settings, then steps of an op and what it
+ * reads; what is missing reads as 0. Whatever happens, the session must keep to its
+ * memory, must not talk more than it may, and must not ask to be woken for nothing.
+ */
+#include "daemon/core/session.h"
+#include "daemon/core/subflow.h"
+#include "daemon/core/wire.h"
+
+#include <sanitizer/allocator_interface.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum {
+	INDEX_OURS = 0x111111, /* of the session that is tested */
+	INDEX_PEER = 0x222222,
+	OUT_SIZE = 64 * 1024,
+	PACKET_SIZE = 2048,
+	STEPS_MAX = 400,
+	SLOTS = 64,      /* streams that the program knows */
+	REMEMBERED = 16, /* streams whose offset the peer keeps */
+	ROUNDS_MAX = 4,  /* until nothing is to be done at this instant */
+	/* At one instant, of one subflow: the pacer's most, and words. */
+	PACKETS_AT_ONCE = 128,
+	FRUITLESS_MAX = 8, /* wakes within a millisecond, for each subflow */
+	/* What is not in the budgets: ranges, the rings of both stores, a request. */
+	MEMORY_STREAM = 128 * 1024,
+	MEMORY_SUBFLOW = 32 * 1024, /* but for what was sent */
+	MEMORY_FIXED = 2560 * 1024, /* spare blocks of both directions, 64 each */
+};
+
+enum op { OP_PACKET, OP_RAW, OP_NOISE, OP_TIME, OP_WAKE, OP_PROGRAM, OP_COUNT };
+
+enum act {
+	ACT_OPEN, /* client; server: answer */
+	ACT_WRITE,
+	ACT_WRITE_ALL,
+	ACT_READ,
+	ACT_READ_ALL,
+	ACT_END,
+	ACT_RESET,
+	ACT_RELEASE,
+	ACT_TIER,
+	ACT_DOWN,
+	ACT_UP,
+	ACT_SUBFLOW,
+	ACT_COUNT,
+};
+
+struct script {
+	const uint8_t *at, *end;
+};
+
+/* What the program knows of a stream. */
+struct slot {
+	struct stream *st;
+	bool asked; /* server: an OPEN waits for its answer */
+};
+
+struct world {
+	struct session *s;
+	struct session_settings cfg;
+	struct handshake_keys keys;
+	bool over, tidy;
+	ns_t now;
+	size_t allocated; /* bytes, when the session was new */
+	unsigned n_subflows;
+	struct slot slots[SLOTS];
+	/* The peer's. */
+	struct aead seal;
+	uint64_t next[SESSION_SUBFLOWS_MAX]; /* counters */
+	uint64_t off[REMEMBERED];
+	/* Wakes for nothing. */
+	ns_t fruitless_from;
+	unsigned fruitless;
+	uint8_t in[2 * PACKET_SIZE], out[OUT_SIZE];
+};
+
+#define check(w, what)                                                             \
+	do {                                                                       \
+		if (!(what)) {                                                     \
+			fprintf(stderr, "at %.6f s: %s\n", (double)(w)->now / 1e9, \
+				#what);                                            \
+			abort();                                                   \
+		}                                                                  \
+	} while (0)
+
+/* The script */
+
+static uint8_t
+byte(struct script *sc)
+{
+	return sc->at < sc->end ? *sc->at++ : 0;
+}
+
+/* Any magnitude in two bytes, and what is worth trying in one. */
+static uint64_t
+number(struct script *sc)
+{
+	static const uint64_t edges[] = {
+		STREAM_WINDOW_MIN - 1,
+		STREAM_WINDOW_MIN,
+		STREAM_WINDOW_MIN + 1,
+		STREAM_WINDOW_MAX,
+		STREAM_WINDOW_MAX,
+		STORE_BLOCK - 1,
+		STORE_BLOCK,
+		UINT64_C(1) << 32,
+		UINT32_MAX,
+		INT32_MAX,
+		UINT64_C(1) << 61,
+		WIRE_NUMBER_MAX,
+		LOSS_PACKETS_MAX,
+		ACKS_WINDOW,
+		65535,
+		65536,
+	};
+	uint8_t b = byte(sc), low = b & 63;
+
+	switch (b >> 6) {
+	case 0: return low;
+	case 1: return (uint64_t)byte(sc) << low & WIRE_NUMBER_MAX;
+	case 2: return edges[low % ARRAY_LEN(edges)];
+	default: return WIRE_NUMBER_MAX - low;
+	}
+}
+
+static uint64_t
+stream_id(struct script *sc)
+{
+	uint8_t b = byte(sc);
+
+	return b < 0xf0 ? b % REMEMBERED : number(sc);
+}
+
+static struct addr
+address(unsigned which)
+{
+	struct addr a = {.ip = {192, 0, 2, (uint8_t)which}, .port = 4433};
+
+	a.family = which % 4 == 3 ? AF_INET6 : AF_INET;
+	return a;
+}
+
+/* What is watched */
+
+static void
+check_memory(struct world *w)
+{
+	struct session_stats stats;
+	size_t most = w->allocated + 2 * w->cfg.memory + MEMORY_FIXED;
+
+	session_stats_get(w->s, &stats);
+	check(w, stats.held_out <= w->cfg.memory);
+	check(w, stats.held_in <= w->cfg.memory);
+	check(w, stats.streams <= w->cfg.max_streams);
+	most += stats.streams * MEMORY_STREAM;
+	w->n_subflows = 0;
+	for (uint8_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
+		const struct subflow *sf = session_subflow(w->s, i);
+
+		if (sf == NULL)
+			continue;
+		w->n_subflows++;
+		most += MEMORY_SUBFLOW + sf->loss.cap * sizeof(struct sent);
+		check(w, sf->loss.cap <= LOSS_PACKETS_MAX);
+	}
+	check(w, __sanitizer_get_current_allocated_bytes() <= most);
+}
+
+/* What goes to an address that nobody has proven is three times what came. */
+static void
+check_burst(struct world *w, const struct burst *b, size_t len)
+{
+	const struct subflow *sf;
+
+	check(w, len <= OUT_SIZE && b->len == len && b->packet > WIRE_OVERHEAD);
+	check(w, b->packet <= len);
+	sf = session_subflow(w->s, w->out[4]);
+	check(w, sf != NULL);
+	check(w, sf->proven || sf->bytes_out <= 3 * sf->bytes_in);
+}
+
+/* The local program */
+
+static struct slot *
+slot_of(struct world *w, struct stream *st)
+{
+	for (size_t i = 0; i < SLOTS; i++) {
+		if (w->slots[i].st == st)
+			return &w->slots[i];
+	}
+	return NULL;
+}
+
+static void
+forget(struct world *w, struct slot *slot)
+{
+	struct stream *st = slot->st;
+
+	*slot = (struct slot){0};
+	session_release(w->s, st);
+}
+
+static void
+on_event(struct world *w, const struct session_event *ev)
+{
+	struct slot *slot = slot_of(w, ev->stream);
+
+	if (slot == NULL && (ev->news & STREAM_NEWS_OPEN) != 0) {
+		slot = slot_of(w, NULL);
+		check(w, slot != NULL);
+		slot->st = ev->stream;
+		slot->asked = true;
+		ev->stream->user = slot;
+	} else if (slot == NULL) {
+		check(w, ev->stream->user == NULL);
+		if ((ev->news & STREAM_NEWS_RESET) != 0)
+			session_release(w->s, ev->stream);
+	} else if (w->tidy && (ev->news & STREAM_NEWS_RESET) != 0) {
+		session_reset(w->s, ev->stream, 0);
+		forget(w, slot);
+	}
+}
+
+static void
+open_or_answer(struct world *w, struct slot *slot, uint8_t arg)
+{
+	uint8_t request[FRAME_REQUEST_MAX] = {0};
+
+	if (w->cfg.role == SESSION_SERVER) {
+		if (slot->st != NULL && slot->asked)
+			session_answer(w->s, slot->st, arg);
+		slot->asked = false;
+	} else if (slot->st == NULL) {
+		slot->st = session_open(w->s, request, 2 * (size_t)arg + 1, slot);
+	}
+}
+
+static void
+write_some(struct world *w, struct stream *st, size_t most, unsigned times)
+{
+	uint8_t *at;
+	size_t len;
+
+	while (times-- > 0 && (at = session_room(w->s, st, &len)) != NULL) {
+		len = min_size(len, most);
+		memset(at, 'w', len);
+		session_written(w->s, st, len, w->now);
+	}
+}
+
+static void
+read_some(struct world *w, struct stream *st, size_t most, unsigned times)
+{
+	static uint8_t seen[STORE_BLOCK];
+	const uint8_t *at;
+	size_t len;
+
+	while (times-- > 0 && (at = session_readable(st, &len)) != NULL) {
+		len = min_size(len, most);
+		memcpy(seen, at, len);
+		session_consumed(w->s, st, len, w->now);
+	}
+}
+
+static void
+on_stream(struct world *w, enum act act, struct slot *slot, uint8_t arg)
+{
+	struct stream *st = slot->st;
+
+	if (act == ACT_OPEN)
+		open_or_answer(w, slot, arg);
+	else if (st == NULL)
+		return;
+	else if (act == ACT_WRITE)
+		write_some(w, st, (size_t)arg * 16, 1);
+	else if (act == ACT_WRITE_ALL)
+		write_some(w, st, STORE_BLOCK, arg);
+	else if (act == ACT_READ)
+		read_some(w, st, (size_t)arg * 16, 1);
+	else if (act == ACT_READ_ALL)
+		read_some(w, st, STORE_BLOCK, arg);
+	else if (act == ACT_END)
+		session_end(w->s, st);
+	else if (act == ACT_RESET)
+		session_reset(w->s, st, arg);
+	else
+		forget(w, slot);
+}
+
+static void
+add_subflow(struct world *w, uint8_t uplink, uint8_t arg)
+{
+	struct addr local = address(100u + uplink), remote = address(arg);
+
+	if (w->cfg.role == SESSION_CLIENT)
+		(void)!session_add_subflow(w->s, uplink, &local, &remote,
+					   (arg & 1) != 0, w->now);
+}
+
+static void
+program(struct world *w, struct script *sc)
+{
+	enum act act = (enum act)(byte(sc) % ACT_COUNT);
+	uint8_t which = byte(sc), arg = byte(sc);
+	struct addr local = address(arg);
+
+	switch (act) {
+	case ACT_TIER:
+		session_set_tier(w->s, which % 4, arg % (FRAME_TIER_MAX + 1));
+		break;
+	case ACT_DOWN: session_uplink_down(w->s, which % 4, w->now); break;
+	case ACT_UP: session_uplink_up(w->s, which % 4, &local, w->now); break;
+	case ACT_SUBFLOW: add_subflow(w, which % 4, arg); break;
+	case ACT_OPEN:
+	case ACT_WRITE:
+	case ACT_WRITE_ALL:
+	case ACT_READ:
+	case ACT_READ_ALL:
+	case ACT_END:
+	case ACT_RESET:
+	case ACT_RELEASE:
+	case ACT_COUNT: on_stream(w, act, &w->slots[which % SLOTS], arg); break;
+	}
+}
+
+/* Time, and what goes out */
+
+static size_t
+output(struct world *w)
+{
+	size_t len, total = 0, packets = 0;
+	struct burst b;
+
+	while ((len = session_output(w->s, w->out, OUT_SIZE, &b, w->now)) > 0) {
+		check_burst(w, &b, len);
+		total += len;
+		packets += (len + b.packet - 1) / b.packet;
+		check(w, packets <= (size_t)PACKETS_AT_ONCE * (w->n_subflows + 1));
+	}
+	return total;
+}
+
+/* Everything that is to be done at this instant. Returns the bytes that went out. */
+static size_t
+settle(struct world *w)
+{
+	struct session_event ev;
+	size_t total = 0;
+
+	for (int round = 0; round < ROUNDS_MAX; round++) {
+		if (session_deadline(w->s) <= w->now)
+			session_expire(w->s, w->now);
+		while (session_next_event(w->s, &ev))
+			on_event(w, &ev);
+		check_memory(w);
+		total += output(w);
+		if (session_deadline(w->s) > w->now)
+			return total;
+	}
+	check(w, !"the deadline stays in the past");
+	return total;
+}
+
+static void
+pass_time(struct world *w, uint8_t how)
+{
+	static const ns_t steps[] = {
+		1,
+		NS_PER_US,
+		100 * NS_PER_US,
+		NS_PER_MS,
+		5 * NS_PER_MS,
+		25 * NS_PER_MS,
+		100 * NS_PER_MS,
+		300 * NS_PER_MS,
+		NS_PER_SEC,
+		5 * NS_PER_SEC,
+		30 * NS_PER_SEC,
+		300 * NS_PER_SEC,
+	};
+
+	w->now += steps[how % ARRAY_LEN(steps)] * (1 + how / 64);
+	w->fruitless = 0;
+}
+
+/* Wakes the session when it wants to be. */
+static void
+wake(struct world *w, uint8_t times)
+{
+	for (unsigned i = 0; i < times % 64u; i++) {
+		ns_t at = session_deadline(w->s);
+
+		if (at == NS_NEVER)
+			return;
+		w->now = max_ns(w->now, at);
+		if (w->fruitless == 0 || w->now - w->fruitless_from > NS_PER_MS) {
+			w->fruitless_from = w->now;
+			w->fruitless = 0;
+		}
+		w->fruitless++;
+		if (settle(w) > 0)
+			w->fruitless = 0;
+		check(w, w->fruitless <= FRUITLESS_MAX * (w->n_subflows + 1));
+	}
+}
+
+/* The peer's frames */
+
+static void
+get_bytes(struct script *sc, uint8_t *to, const uint8_t *truth, size_t len)
+{
+	uint8_t wrong = byte(sc);
+
+	memcpy(to, truth, len);
+	to[wrong % len] ^= wrong >> 5;
+}
+
+static const uint8_t nonce_peer[8] = "a nonce";
+
+static void
+join_mac(const struct world *w, const struct subflow *sf, uint8_t ret_mac[32])
+{
+	const bool client = w->cfg.role == SESSION_SERVER; /* we are */
+	const uint8_t *key = client ? w->keys.key_a : w->keys.key_b;
+	uint8_t keys[16], nonces[16];
+
+	memcpy(keys, key, 8);
+	memcpy(keys + 8, client ? w->keys.key_b : w->keys.key_a, 8);
+	memcpy(nonces, nonce_peer, 8);
+	memcpy(nonces + 8, sf->nonce, 8);
+	if (crypto_hmac(ret_mac, keys, 16, nonces, 16) < 0)
+		abort();
+}
+
+static void
+make_join(struct world *w, struct script *sc, const struct subflow *sf,
+	  struct frame_join *ret)
+{
+	uint8_t hash[32] = {0}, mac[32] = {0};
+
+	if (crypto_sha256(hash,
+			  w->cfg.role == SESSION_SERVER ? w->keys.key_b : w->keys.key_a,
+			  8) < 0)
+		abort();
+	if (sf != NULL)
+		join_mac(w, sf, mac);
+	get_bytes(sc, ret->hmac, mac, 20);
+	ret->token = (uint32_t)hash[0] << 24 | (uint32_t)hash[1] << 16 |
+		     (uint32_t)hash[2] << 8 | hash[3];
+	memcpy(ret->nonce, nonce_peer, 8);
+	ret->addr_id = byte(sc) % 4;
+	ret->tier = byte(sc) % (FRAME_TIER_MAX + 1);
+}
+
+/* False: nothing can be acknowledged. */
+static bool
+make_ack(struct world *w, struct script *sc, uint8_t via, struct frame_ack *ret)
+{
+	uint8_t id = byte(sc), back = byte(sc), n = byte(sc) % FRAME_ACK_RANGES_MAX;
+	const struct subflow *sf;
+	bool any;
+	uint64_t end;
+
+	ret->subflow = id == 0 ? via : id;
+	sf = session_subflow(w->s, ret->subflow);
+	end = sf != NULL ? sf->loss.next : 0;
+	end = back == 0xff ? end + 1 : end - min_u64(end, back);
+	any = end > 0;
+	ret->received_at = (uint32_t)(w->now / NS_PER_US) + (uint32_t)number(sc);
+	ret->delay = (uint32_t)number(sc);
+	ret->n_ranges = 0;
+	for (; ret->n_ranges <= n; ret->n_ranges++) {
+		uint64_t len = min_u64(end, 1u + byte(sc));
+
+		ret->ranges[ret->n_ranges] = (struct range){end - len, end};
+		len += 1u + byte(sc);
+		if (len >= end)
+			break;
+		end -= len;
+	}
+	if (ret->n_ranges <= n)
+		ret->n_ranges++;
+	return any;
+}
+
+static void
+make_stream(struct world *w, struct script *sc, uint8_t bits, size_t room,
+	    struct frame_stream *ret)
+{
+	static const uint8_t data[PACKET_SIZE];
+	uint8_t how;
+	uint64_t *next;
+
+	ret->stream = stream_id(sc);
+	next = &w->off[ret->stream % REMEMBERED];
+	how = byte(sc);
+	if (how < 0x80)
+		ret->off = *next;
+	else if (how < 0xc0)
+		ret->off = *next + (how & 63) * 100u;
+	else
+		ret->off = number(sc);
+	room -= min_size(room, FRAME_STREAM_OVERHEAD_MAX);
+	ret->len = min_size(8u * byte(sc), room);
+	if (ret->off > WIRE_NUMBER_MAX - ret->len)
+		ret->off = WIRE_NUMBER_MAX - ret->len;
+	if (how < 0xc0)
+		*next = ret->off + ret->len;
+	ret->data = data;
+	ret->fin = (bits & 1) != 0;
+	ret->to_end = (bits & 2) == 0;
+}
+
+static void
+make_reset(struct world *w, struct script *sc, struct frame *f)
+{
+	uint8_t how;
+
+	f->reset.stream = stream_id(sc);
+	how = byte(sc);
+	f->reset.code = how & 7;
+	f->reset.final = how < 0x80 ? w->off[f->reset.stream % REMEMBERED] : number(sc);
+}
+
+static void
+make_small(struct world *w, struct script *sc, const struct subflow *sf,
+	   struct frame *f)
+{
+	static const uint8_t zero[FRAME_HANDSHAKE_LEN], request[FRAME_REQUEST_MAX];
+
+	switch (f->type) {
+	case FRAME_OPEN:
+		f->open = (struct frame_open){stream_id(sc), request, 1u + byte(sc)};
+		break;
+	case FRAME_OPENED:
+		f->opened.stream = stream_id(sc);
+		f->opened.status = byte(sc);
+		break;
+	case FRAME_RESET: make_reset(w, sc, f); break;
+	case FRAME_STREAM_MAX:
+		f->max.stream = stream_id(sc);
+		f->max.max = number(sc);
+		break;
+	case FRAME_SESSION_MAX: f->max.max = number(sc); break;
+	case FRAME_JOIN:
+	case FRAME_JOIN_REPLY:
+	case FRAME_JOIN_CONFIRM: make_join(w, sc, sf, &f->join); break;
+	case FRAME_PRIO:
+		f->prio.seq = number(sc);
+		f->prio.subflow = byte(sc);
+		f->prio.tier = byte(sc) % (FRAME_TIER_MAX + 1);
+		break;
+	case FRAME_ADD_ADDR:
+	case FRAME_ADD_ADDR_ECHO:
+	case FRAME_REMOVE_ADDR: f->addr.addr = address(byte(sc)); break;
+	case FRAME_FASTCLOSE:
+		get_bytes(sc, f->key,
+			  w->cfg.role == SESSION_CLIENT ? w->keys.key_a : w->keys.key_b,
+			  8);
+		break;
+	case FRAME_CHALLENGE: get_bytes(sc, f->data, zero, 8); break;
+	case FRAME_RESPONSE:
+		get_bytes(sc, f->data, sf != NULL ? sf->challenge : zero, 8);
+		break;
+	case FRAME_REKEY: f->message = zero; break;
+	case FRAME_SUBFLOW_RESET:
+	case FRAME_CLOSE: f->code = byte(sc); break;
+	default: break;
+	}
+}
+
+/* Appends a frame. False: nothing goes behind it. */
+static bool
+put_frame(struct world *w, struct script *sc, uint8_t via, uint8_t **at, uint8_t *end)
+{
+	struct frame f = {.type = byte(sc) % (FRAME_TYPE_COUNT + 4)};
+	bool more = true;
+
+	if (f.type >= FRAME_TYPE_COUNT) {
+		make_stream(w, sc, f.type - FRAME_TYPE_COUNT, (size_t)(end - *at),
+			    &f.stream);
+		f.type = FRAME_STREAM;
+		more = !f.stream.to_end;
+	} else if (f.type == FRAME_ACK) {
+		if (!make_ack(w, sc, via, &f.ack))
+			return true;
+	} else {
+		make_small(w, sc, session_subflow(w->s, via), &f);
+	}
+	*at += frame_put(*at, (size_t)(end - *at), &f);
+	return more;
+}
+
+/* The peer's packets */
+
+static void
+deliver(struct world *w, size_t len, uint8_t flags, bool twice)
+{
+	struct burst b = {
+		.local = address(200),
+		.remote = address(flags >> 1 & 3),
+		.uplink = 0,
+		.data = w->in,
+		.len = len,
+		.packet = len,
+	};
+
+	if (len == 0)
+		return;
+	if (twice) {
+		memcpy(w->in + len, w->in, len);
+		b.len = 2 * len;
+	}
+	w->fruitless = 0;
+	w->over = session_input(w->s, &b, w->now) < 0;
+}
+
+/* Which counter: most often the next one. */
+static uint64_t
+counter_of(const struct world *w, struct script *sc, uint8_t id, uint8_t how)
+{
+	uint64_t next = w->next[id];
+
+	switch (how) {
+	case 4: return next + byte(sc);
+	case 5: return next - min_u64(next, byte(sc));
+	case 6: return next + ((uint64_t)byte(sc) << 12);
+	case 7: return next + ((uint64_t)byte(sc) << 22);
+	default: return next;
+	}
+}
+
+static void
+seal_and_deliver(struct world *w, struct script *sc, uint8_t id, uint8_t flags,
+		 size_t len)
+{
+	uint64_t counter = counter_of(w, sc, id, flags >> 5);
+	struct packet_header h = {
+		.session = INDEX_OURS,
+		.subflow = id,
+		.ack_now = (flags & 1) != 0,
+		.counter = (uint32_t)counter,
+	};
+
+	w->next[id] = max_u64(w->next[id], counter + 1);
+	packet_header_put(w->in, &h);
+	if (aead_seal(&w->seal, (struct aead_nonce){id, counter}, w->in,
+		      WIRE_HEADER_LEN, w->in + WIRE_HEADER_LEN,
+		      len - WIRE_HEADER_LEN) < 0)
+		abort();
+	deliver(w, len + CRYPTO_TAG_LEN, flags, (flags & 8) != 0);
+}
+
+/* True: the session may answer before the next step. */
+static bool
+packet(struct world *w, struct script *sc)
+{
+	uint8_t id = byte(sc) % SESSION_SUBFLOWS_MAX, flags = byte(sc);
+	uint8_t n = byte(sc) % 16, *at = w->in + WIRE_HEADER_LEN;
+	uint8_t *end = w->in + PACKET_SIZE - CRYPTO_TAG_LEN;
+
+	while (n > 0 && put_frame(w, sc, id, &at, end))
+		n--;
+	seal_and_deliver(w, sc, id, flags, (size_t)(at - w->in));
+	return (flags & 16) == 0;
+}
+
+/* Bytes that need be no frames: sealed, or not even that. */
+static void
+raw(struct world *w, struct script *sc, bool sealed)
+{
+	uint8_t id = byte(sc) % SESSION_SUBFLOWS_MAX, flags = byte(sc);
+	size_t len = min_size(byte(sc) * 4u, (size_t)(sc->end - sc->at));
+	uint8_t *at = w->in + (sealed ? WIRE_HEADER_LEN : 0);
+
+	memcpy(at, sc->at, len);
+	sc->at += len;
+	if (sealed)
+		seal_and_deliver(w, sc, id, flags, WIRE_HEADER_LEN + len);
+	else
+		deliver(w, len, flags, false);
+}
+
+/* Life */
+
+static void
+begin(struct world *w, struct script *sc)
+{
+	static const uint8_t seed[CRYPTO_KEY_LEN] = "the same in every run";
+	static const enum cc_kind ccs[] = {CC_BBR, CC_CUBIC, CC_FIXED, CC_BBR};
+	uint8_t b = byte(sc), m = byte(sc);
+	bool client = (b & 1) == 0;
+
+	memset(w, 0, sizeof(*w));
+	memset(&w->keys, 7, sizeof(w->keys));
+	memset(w->keys.key_up, 1, sizeof(w->keys.key_up));
+	memset(w->keys.key_a, 2, sizeof(w->keys.key_a));
+	w->cfg = (struct session_settings){
+		.role = client ? SESSION_CLIENT : SESSION_SERVER,
+		.aead = AEAD_AES_128_GCM,
+		.index = INDEX_OURS,
+		.index_peer = INDEX_PEER,
+		.cc = ccs[b >> 1 & 3],
+		.scheduler = (enum scheduler_kind)(b >> 3 & 3),
+		.max_streams = 1 + byte(sc) % SLOTS,
+		.memory = (size_t)(512 * 1024) << (m & 3),
+	};
+	w->tidy = (m & 4) != 0;
+	w->now = NS_PER_SEC;
+	if (aead_init(&w->seal, AEAD_AES_128_GCM, true,
+		      client ? w->keys.key_down : w->keys.key_up,
+		      client ? w->keys.iv_down : w->keys.iv_up) < 0)
+		abort();
+	w->s = session_new(&w->cfg, &w->keys, seed, w->now);
+	if (w->s == NULL)
+		abort();
+	w->allocated = __sanitizer_get_current_allocated_bytes();
+	add_subflow(w, 1, 1);
+}
+
+/* As a daemon ends one: the peer is told, the streams go first. */
+static void
+end(struct world *w)
+{
+	struct burst b;
+
+	for (uint8_t id = 0; id < SESSION_SUBFLOWS_MAX; id++) {
+		size_t len = session_farewell(w->s, id, w->out, OUT_SIZE, &b, w->now);
+
+		if (len > 0)
+			check_burst(w, &b, len);
+	}
+	for (size_t i = 0; i < SLOTS; i++) {
+		if (w->slots[i].st == NULL)
+			continue;
+		session_reset(w->s, w->slots[i].st, 0);
+		forget(w, &w->slots[i]);
+	}
+	session_free(w->s);
+	aead_done(&w->seal);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct world w;
+	struct script sc = {data, data + size};
+
+	begin(&w, &sc);
+	settle(&w);
+	for (int n = 0; n < STEPS_MAX && sc.at < sc.end && !w.over; n++) {
+		bool settles = true;
+
+		switch ((enum op)(byte(&sc) % OP_COUNT)) {
+		case OP_PACKET: settles = packet(&w, &sc); break;
+		case OP_RAW: raw(&w, &sc, true); break;
+		case OP_NOISE: raw(&w, &sc, false); break;
+		case OP_TIME: pass_time(&w, byte(&sc)); break;
+		case OP_WAKE: wake(&w, byte(&sc)); break;
+		case OP_PROGRAM: program(&w, &sc); break;
+		case OP_COUNT: break;
+		}
+		if (settles && !w.over)
+			settle(&w);
+	}
+	end(&w);
+	return 0;
+}
