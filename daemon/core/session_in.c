@@ -301,7 +301,9 @@ take_opened(struct session *s, struct inbound *in, const struct burst *b,
 	struct acks_pace pace = {sf->rtt.srtt, 0};
 	int err;
 
-	sf->bytes_in += len;
+	/* What others send lends no credit to the address that is answered. */
+	if (addr_equal(&sf->remote, &b->remote))
+		sf->bytes_in += len;
 	err = read_frames(s, in, data + WIRE_HEADER_LEN, data + len - CRYPTO_TAG_LEN);
 	if (err == -ENOBUFS)
 		acks_refused(&sf->acks, in->counter);

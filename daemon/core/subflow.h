@@ -75,7 +75,8 @@ struct subflow {
 	bool joined; /* server: JOIN came; client: it was answered */
 	bool proven;
 	bool moved; /* its address changed once: only RESPONSE proves it again */
-	uint64_t bytes_in, bytes_out; /* of all packets that opened, or were sent */
+	/* From `remote` in packets that opened, and to it. */
+	uint64_t bytes_in, bytes_out;
 	bool acks_elsewhere;   /* what came is still to be told on another one too */
 	uint64_t copied_to;    /* packets below were copied, or are not worth it */
 	ns_t elsewhere_until;  /* the peer does not hear us here: so is what comes */
