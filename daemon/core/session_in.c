@@ -289,7 +289,9 @@ follow(struct session *s, struct subflow *sf, const struct burst *b, size_t len)
 		if (prng_bytes(&s->rng, sf->challenge, sizeof(sf->challenge)) < 0)
 			memset(sf->challenge, 0, sizeof(sf->challenge));
 	}
-	sf->local = b->local;
+	/* By another uplink came what the server sent to a borrowed address. */
+	if (s->cfg.role == SESSION_SERVER || b->uplink == sf->uplink)
+		sf->local = b->local;
 }
 
 static int
