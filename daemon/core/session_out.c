@@ -346,13 +346,29 @@ is_ready(const struct session *s, const struct subflow *sf)
 			  s->now) <= s->now;
 }
 
+/* A backup that is not needed carries no copies either. */
+static bool
+is_spared(const struct session *s, const struct subflow *sf)
+{
+	if (tier_of(sf) != TIER_BACKUP)
+		return false;
+	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
+		const struct subflow *other = s->subflows[i];
+
+		if (other != NULL && other->state == SUBFLOW_ACTIVE &&
+		    tier_of(other) != TIER_BACKUP)
+			return true;
+	}
+	return false;
+}
+
 static size_t
 copy_any(struct session *s, uint8_t *buf, struct burst *ret)
 {
 	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
 		struct subflow *sf = s->subflows[i];
 
-		if (sf != NULL && is_ready(s, sf) &&
+		if (sf != NULL && is_ready(s, sf) && !is_spared(s, sf) &&
 		    one_for(sf, session_copy(s, sf, buf), ret) > 0)
 			return ret->len;
 	}
