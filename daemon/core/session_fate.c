@@ -75,10 +75,15 @@ session_settle(struct session *s, struct subflow *sf)
 
 	while ((p = loss_take(&sf->loss)) != NULL) {
 		bool arrived = p->state == SENT_ACKED;
+		/* Given up, perhaps before its time: that small ones get lost too is
+		 * not known. */
+		bool says_nothing =
+			p->lost_by == LOST_BY_DEATH && p->size < mtu_payload(&sf->mtu);
 
-		if (!arrived)
+		if (!arrived && !says_nothing)
 			mtu_lost(&sf->mtu, (uint16_t)p->size, p->mtu_probe, s->now);
-		else if (mtu_acked(&sf->mtu, (uint16_t)p->size, p->mtu_probe, s->now))
+		if (arrived &&
+		    mtu_acked(&sf->mtu, (uint16_t)p->size, p->mtu_probe, s->now))
 			cc_set_mss(&sf->cc, mtu_payload(&sf->mtu));
 		for (unsigned i = 0; i < p->n_items; i++) {
 			const struct item *it = &p->items[i];
