@@ -1,5 +1,6 @@
 /*
- * session_parts - what the files of the session share; nobody else includes it.
+ * session_parts - what the files of the session share; nobody else
+ * includes it, but the tests that look behind its header.
  *
  *	session.c          life, streams, events, deadlines
  *	session_in.c       packets that came: opens them, reads their frames

@@ -1,5 +1,8 @@
 #include "tests/sim/world.h"
 
+#include "tests/sim/watch.h"
+
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,28 +15,50 @@ enum {
 	INDEX_SERVER = 0x222222,
 	BURST_MAX = 65000,
 	TURNS_MAX = 100000, /* without time going by: the session spins */
+	IDLE_MAX = 1000,    /* instants in a row with nothing to do, as well */
+};
+#define IDLE_STEP (100 * NS_PER_US) /* longer ones are no spinning */
+
+struct uplink {
+	uint16_t port;
+	bool down;
 };
 
 struct world {
 	struct sim_net *net;
 	struct session *s[2];
+	struct watch watch;
 	uint64_t seed;
 	ns_t now;
 	unsigned n_links, n_transfers;
+	struct uplink uplinks[NET_LINKS_MAX];
+	unsigned idle; /* instants */
 	struct addr server;
 	struct transfer transfers[WORLD_TRANSFERS_MAX];
 	uint8_t buf[BURST_MAX + 1000];
 	uint8_t expected[STORE_BLOCK];
 };
 
-#define die(w, ...)                                                             \
-	do {                                                                    \
-		fprintf(stderr, "world: seed %llu, at %.6f s: ",                \
-			(unsigned long long)(w)->seed, (double)(w)->now / 1e9); \
-		fprintf(stderr, __VA_ARGS__);                                   \
-		fputc('\n', stderr);                                            \
-		abort();                                                        \
-	} while (0)
+void
+world_fail(const struct world *w, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "world: seed %llu, at %.6f s: ", (unsigned long long)w->seed,
+		(double)w->now / 1e9);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	abort();
+}
+
+static void
+check(const struct world *w, const char *wrong)
+{
+	if (wrong != NULL)
+		world_fail(w, "%s", wrong);
+}
 
 /* Life */
 
@@ -82,7 +107,8 @@ world_new(const struct world_options *opt)
 		.ip = {192, 0, 2, 1}, .port = SERVER_PORT, .family = AF_INET};
 	if (w->net == NULL || w->s[0] == NULL || w->s[1] == NULL ||
 	    net_listen(w->net, &w->server) < 0)
-		die(w, "no memory");
+		world_fail(w, "no memory");
+	watch_init(&w->watch, w->s[SIM_CLIENT], w->s[SIM_SERVER]);
 	return w;
 }
 
@@ -102,14 +128,31 @@ world_add_link(struct world *w, const struct sim_lane *up, const struct sim_lane
 	struct addr local;
 
 	if (link < 0)
-		die(w, "no more links");
+		world_fail(w, "no more links");
 	local = net_client_addr((unsigned)link, AF_INET);
-	local.port = CLIENT_PORT;
+	local.port = w->uplinks[link].port = CLIENT_PORT;
 	if (session_add_subflow(w->s[SIM_CLIENT], (uint8_t)link, &local, &w->server,
 				w->n_links == 0, w->now) < 0)
-		die(w, "no subflow over link %d", link);
+		world_fail(w, "no subflow over link %d", link);
 	w->n_links++;
 	return (unsigned)link;
+}
+
+void
+world_set_uplink(struct world *w, unsigned link, bool up)
+{
+	struct uplink *u = &w->uplinks[link];
+	struct addr local = net_client_addr(link, AF_INET);
+
+	if (up != u->down)
+		return;
+	u->down = !up;
+	if (!up) {
+		session_uplink_down(w->s[SIM_CLIENT], (uint8_t)link, w->now);
+		return;
+	}
+	local.port = ++u->port;
+	session_uplink_up(w->s[SIM_CLIENT], (uint8_t)link, &local, w->now);
 }
 
 struct sim_net *
@@ -145,7 +188,7 @@ world_transfer(struct world *w, uint64_t up, uint64_t down)
 	uint8_t request[18];
 
 	if (w->n_transfers == WORLD_TRANSFERS_MAX)
-		die(w, "too many transfers");
+		world_fail(w, "too many transfers");
 	memset(t, 0, sizeof(*t));
 	t->size[SIM_CLIENT] = up;
 	t->size[SIM_SERVER] = down;
@@ -155,7 +198,7 @@ world_transfer(struct world *w, uint64_t up, uint64_t down)
 	memset(request + 2, 'r', sizeof(request) - 2);
 	t->at[SIM_CLIENT] = session_open(w->s[SIM_CLIENT], request, sizeof(request), t);
 	if (t->at[SIM_CLIENT] == NULL)
-		die(w, "no stream");
+		world_fail(w, "no stream");
 	w->n_transfers++;
 	return t;
 }
@@ -165,12 +208,29 @@ accept_stream(struct world *w, struct stream *st)
 {
 	unsigned i = (unsigned)(st->request[0] | st->request[1] << 8);
 
-	if (st->request_len != 18 || i >= w->n_transfers ||
-	    w->transfers[i].at[SIM_SERVER])
-		die(w, "a wrong request came");
+	if (st->request_len != 18 || i >= w->n_transfers || w->transfers[i].accepted)
+		world_fail(w, "a wrong request came");
+	w->transfers[i].accepted = true;
 	w->transfers[i].at[SIM_SERVER] = st;
 	st->user = &w->transfers[i];
 	session_answer(w->s[SIM_SERVER], st, 0);
+}
+
+static void
+let_go(struct world *w, struct transfer *t, enum sim_side side)
+{
+	session_release(w->s[side], t->at[side]);
+	t->at[side] = NULL;
+}
+
+void
+world_reset(struct world *w, struct transfer *t, enum sim_side side)
+{
+	if (t->at[side] == NULL)
+		return;
+	t->reset = true;
+	session_reset(w->s[side], t->at[side], 1);
+	let_go(w, t, side);
 }
 
 static uint64_t
@@ -188,7 +248,7 @@ write_some(struct world *w, struct transfer *t, enum sim_side side)
 	uint8_t *at;
 	size_t len;
 
-	if (t->at[side] == NULL || t->at[side]->out.fin || t->reset)
+	if (t->at[side] == NULL || t->at[side]->out.fin)
 		return false;
 	while (t->written[side] < t->size[side] &&
 	       (at = session_room(s, t->at[side], &len)) != NULL) {
@@ -232,7 +292,7 @@ read_some(struct world *w, struct transfer *t, enum sim_side side)
 	const uint8_t *at;
 	size_t len;
 
-	if (t->at[side] == NULL || t->ended[side] || t->reset)
+	if (t->at[side] == NULL || t->ended[side])
 		return false;
 	while ((at = session_readable(t->at[side], &len)), len > 0) {
 		len = (size_t)min_u64(len, may_read(w, t, side));
@@ -240,8 +300,8 @@ read_some(struct world *w, struct transfer *t, enum sim_side side)
 			return any;
 		fill(w->expected, len, t->read[side] + offset_salt(1 - side));
 		if (memcmp(w->expected, at, len) != 0)
-			die(w, "wrong bytes at %llu",
-			    (unsigned long long)t->read[side]);
+			world_fail(w, "wrong bytes at %llu",
+				   (unsigned long long)t->read[side]);
 		session_consumed(w->s[side], t->at[side], len, w->now);
 		t->read[side] += len;
 		if (side == SIM_CLIENT)
@@ -250,9 +310,9 @@ read_some(struct world *w, struct transfer *t, enum sim_side side)
 	}
 	if (reorder_is_done(&t->at[side]->in)) {
 		if (t->read[side] != t->size[1 - side])
-			die(w, "%llu bytes came instead of %llu",
-			    (unsigned long long)t->read[side],
-			    (unsigned long long)t->size[1 - side]);
+			world_fail(w, "%llu bytes came instead of %llu",
+				   (unsigned long long)t->read[side],
+				   (unsigned long long)t->size[1 - side]);
 		t->ended[side] = true;
 		if (side == SIM_CLIENT)
 			t->done_at = w->now;
@@ -265,6 +325,26 @@ bool
 world_is_done(const struct transfer *t)
 {
 	return t->ended[SIM_CLIENT] && t->ended[SIM_SERVER];
+}
+
+bool
+world_is_over(const struct world *w)
+{
+	for (unsigned i = 0; i < w->n_transfers; i++) {
+		const struct transfer *t = &w->transfers[i];
+
+		if (t->at[SIM_CLIENT] != NULL || t->at[SIM_SERVER] != NULL)
+			return false;
+		if (!t->reset && !world_is_done(t))
+			return false;
+	}
+	return true;
+}
+
+void
+world_check_end(const struct world *w)
+{
+	check(w, watch_end(&w->watch));
 }
 
 /* Time */
@@ -280,15 +360,30 @@ events(struct world *w, enum sim_side side)
 		if ((ev.news & STREAM_NEWS_OPEN) != 0)
 			accept_stream(w, ev.stream);
 		t = ev.stream->user;
-		if (t == NULL)
-			continue;
-		if ((ev.news & STREAM_NEWS_ANSWER) != 0) {
+		if (t != NULL && (ev.news & STREAM_NEWS_ANSWER) != 0) {
 			t->answered = true;
 			t->status = ev.stream->status;
 		}
-		if ((ev.news & STREAM_NEWS_RESET) != 0)
-			t->reset = true;
+		if ((ev.news & STREAM_NEWS_RESET) == 0)
+			continue;
+		if (t != NULL && !t->reset)
+			world_fail(w, "a reset that nobody asked for");
+		if (t != NULL)
+			let_go(w, t, side);
+		else /* its request has never come */
+			session_release(w->s[side], ev.stream);
 	}
+}
+
+static bool
+serve(struct world *w, struct transfer *t, enum sim_side side)
+{
+	bool any = write_some(w, t, side);
+
+	any |= read_some(w, t, side);
+	if (t->at[side] != NULL && t->ended[side] && t->at[side]->out.fin)
+		let_go(w, t, side);
+	return any;
 }
 
 static bool
@@ -297,10 +392,8 @@ programs(struct world *w)
 	bool any = false;
 
 	for (unsigned i = 0; i < w->n_transfers; i++) {
-		for (int side = 0; side < 2; side++) {
-			any |= write_some(w, &w->transfers[i], (enum sim_side)side);
-			any |= read_some(w, &w->transfers[i], (enum sim_side)side);
-		}
+		for (int side = 0; side < 2; side++)
+			any |= serve(w, &w->transfers[i], (enum sim_side)side);
 	}
 	return any;
 }
@@ -309,8 +402,11 @@ static bool
 output(struct world *w, enum sim_side side)
 {
 	struct burst b;
-	size_t len = session_output(w->s[side], w->buf, BURST_MAX, &b, w->now);
+	size_t len;
 
+	watch_begin(&w->watch, side);
+	len = session_output(w->s[side], w->buf, BURST_MAX, &b, w->now);
+	check(w, watch_sent(&w->watch, side, &b));
 	for (size_t at = 0; at < len; at += b.packet) {
 		const struct sim_dgram d = {
 			.src = b.local,
@@ -320,12 +416,23 @@ output(struct world *w, enum sim_side side)
 			.link = b.uplink,
 			.to = 1 - side,
 		};
-		int err = net_send(w->net, &d, w->now);
+		int err = 0;
 
+		if (side == SIM_SERVER || !w->uplinks[b.uplink].down)
+			err = net_send(w->net, &d, w->now);
 		if (err < 0)
-			die(w, "cannot send: %d", err);
+			world_fail(w, "cannot send: %d", err);
 	}
 	return len > 0;
+}
+
+/* The socket of an uplink that has gone, and its port, hear nothing. */
+static bool
+is_open(const struct world *w, const struct sim_dgram *d)
+{
+	const struct uplink *u = &w->uplinks[d->link];
+
+	return d->to == SIM_SERVER || (!u->down && d->dst.port == u->port);
 }
 
 static bool
@@ -344,22 +451,26 @@ input(struct world *w)
 			.packet = d.len,
 		};
 
+		if (!is_open(w, &d))
+			continue;
+		watch_begin(&w->watch, d.to);
 		if (session_input(w->s[d.to], &b, w->now) < 0)
-			die(w, "side %d ends the session", d.to);
+			world_fail(w, "side %d ends the session", d.to);
+		check(w, watch_heard(&w->watch, d.to, &b));
 		any = true;
 	}
 	return any;
 }
 
 /* Everything that is to be done at this instant. */
-static void
+static bool
 settle(struct world *w)
 {
-	bool any = true;
+	bool any = true, ret = false;
 
 	for (int turn = 0; any; turn++) {
 		if (turn == TURNS_MAX)
-			die(w, "time stands still");
+			world_fail(w, "time stands still");
 		any = input(w);
 		for (int side = 0; side < 2; side++) {
 			if (session_deadline(w->s[side]) <= w->now)
@@ -369,7 +480,10 @@ settle(struct world *w)
 		any |= programs(w);
 		for (int side = 0; side < 2; side++)
 			any |= output(w, (enum sim_side)side);
+		ret |= any;
 	}
+	check(w, watch_step(&w->watch));
+	return ret;
 }
 
 /* A reader that is slow looks again every 5 ms. */
@@ -382,8 +496,10 @@ next_instant(const struct world *w)
 		at = min_ns(at,
 			    max_ns(session_deadline(w->s[side]), w->now + NS_PER_US));
 	for (unsigned i = 0; i < w->n_transfers; i++) {
-		if (w->transfers[i].read_rate[0] != 0 ||
-		    w->transfers[i].read_rate[1] != 0)
+		const struct transfer *t = &w->transfers[i];
+
+		if ((t->at[0] != NULL && t->read_rate[0] != 0) ||
+		    (t->at[1] != NULL && t->read_rate[1] != 0))
 			at = min_ns(at, w->now + 5 * NS_PER_MS);
 	}
 	return at;
@@ -394,14 +510,17 @@ static bool
 run(struct world *w, ns_t until, const struct transfer *t)
 {
 	for (;;) {
+		bool any = settle(w);
 		ns_t next;
 
-		settle(w);
 		if (t != NULL && world_is_done(t))
 			return true;
 		next = next_instant(w);
 		if (next >= until)
 			break;
+		w->idle = any || next - w->now > IDLE_STEP ? 0 : w->idle + 1;
+		if (w->idle > IDLE_MAX)
+			world_fail(w, "deadlines come with nothing to do");
 		w->now = max_ns(next, w->now);
 	}
 	w->now = until;

@@ -10,7 +10,7 @@
  * Units:   ns of virtual time from 0; bytes.
  * Owner:   the caller owns the world; everything else belongs to it.
  * Errors:  a broken promise (a wrong byte, a session that ended) fails at once,
- *          with the seed.
+ *          with the seed; so does what watch.h looks for.
  */
 #ifndef TESTS_SIM_WORLD_H
 #define TESTS_SIM_WORLD_H
@@ -28,13 +28,13 @@ struct world_options {
 };
 
 struct transfer {
-	struct stream *at[2]; /* by enum sim_side */
+	struct stream *at[2]; /* by enum sim_side; NULL: not yet, or no more */
 	uint64_t size[2];     /* bytes that this side writes; UINT64_MAX: without end */
 	uint64_t written[2];
 	uint64_t read[2];      /* by this side */
 	uint64_t read_rate[2]; /* bytes a second that it takes; 0: all */
 	bool ended[2];         /* this side has read the other one's end */
-	bool answered, reset;
+	bool answered, accepted, reset;
 	uint8_t status;
 	ns_t opened_at, first_at,
 		done_at;   /* first byte and end at the client; 0: not yet */
@@ -54,11 +54,22 @@ struct session *world_session(struct world *w, enum sim_side side);
 ns_t world_now(const struct world *w);
 
 struct transfer *world_transfer(struct world *w, uint64_t up, uint64_t down);
+/* This side ends it; nothing happens where it has not come, or is over. */
+void world_reset(struct world *w, struct transfer *t, enum sim_side side);
+
+/* The client's uplink goes, and comes back, from another port. */
+void world_set_uplink(struct world *w, unsigned link, bool up);
 
 void world_run(struct world *w, ns_t span);
 /* Until `t` is done; false: after `patience`. */
 bool world_finish(struct world *w, const struct transfer *t, ns_t patience);
 bool world_is_done(const struct transfer *t);
+/* Whether every transfer is done, or reset and forgotten by both sides. */
+bool world_is_over(const struct world *w);
+/* Nothing may be left of transfers that are over. */
+void world_check_end(const struct world *w);
+void world_fail(const struct world *w, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), noreturn));
 
 /* Bytes that went over a link from this side, as the link counts. */
 uint64_t world_carried(struct world *w, unsigned link, enum sim_side from);
