@@ -288,9 +288,6 @@ follow(struct session *s, struct subflow *sf, const struct burst *b, size_t len)
 		sf->words |= SUBFLOW_CHALLENGE;
 		if (prng_bytes(&s->rng, sf->challenge, sizeof(sf->challenge)) < 0)
 			memset(sf->challenge, 0, sizeof(sf->challenge));
-		/* JOIN_CONFIRM proves nothing any more: the challenge must not get lost. */
-		if (sf->state == SUBFLOW_JOINING)
-			sf->probe_at = min_ns(sf->probe_at, sf->heard_at + RTT_INITIAL);
 	}
 	/* By another uplink came what the server sent to a borrowed address. */
 	if (s->cfg.role == SESSION_SERVER || b->uplink == sf->uplink)

@@ -67,9 +67,15 @@ session_add_subflow(struct session *s, uint8_t uplink, const struct addr *local,
 struct subflow *
 session_accept_subflow(struct session *s, uint8_t id, const struct burst *b, ns_t now)
 {
+	struct subflow *sf;
+
 	if (s->cfg.role != SESSION_SERVER || s->n_subflows >= SUBFLOWS_ACCEPTED)
 		return NULL;
-	return make(s, id, &b->local, &b->remote, now);
+	sf = make(s, id, &b->local, &b->remote, now);
+	/* Until it is proven nothing else may tell that an answer got lost. */
+	if (sf != NULL)
+		sf->probe_at = now + RTT_INITIAL;
+	return sf;
 }
 
 static void
