@@ -104,7 +104,6 @@ on_reply(struct session *s, struct subflow *sf, const struct frame_join *j, ns_t
 	sf->joined = true;
 	sf->words &= (uint8_t)~SUBFLOW_JOIN;
 	sf->words |= SUBFLOW_JOIN_CONFIRM | SUBFLOW_PING;
-	sf->probe_at = NS_NEVER;
 	if (sf->state == SUBFLOW_JOINING)
 		subflow_enter(sf, SUBFLOW_ACTIVE, now);
 }
