@@ -159,6 +159,14 @@ may_carry(const struct session *s, const struct subflow *sf, bool any_active)
 	return !any_active && sf->probe_credit > 0;
 }
 
+/* A window is of use where something is answered; elsewhere only probes go out. */
+static bool
+may_send(const struct subflow *sf)
+{
+	return sf->probe_credit > 0 ||
+	       (sf->state == SUBFLOW_ACTIVE && subflow_has_room(sf));
+}
+
 static void
 describe(const struct session *s, struct subflow *sf, struct candidate *c)
 {
@@ -167,8 +175,7 @@ describe(const struct session *s, struct subflow *sf, struct candidate *c)
 	uint64_t over = sf->loss.in_flight + mss;
 
 	c->tier = tier_of(sf);
-	c->room = (subflow_has_room(sf) || sf->probe_credit > 0) &&
-		  subflow_packet_max(sf) >= mss;
+	c->room = may_send(sf) && subflow_packet_max(sf) >= mss;
 	c->ready = c->room && (next <= s->now || sf->probe_credit > 0);
 	c->bandwidth = subflow_bandwidth(sf);
 	c->delay = rtt_minimum(&sf->rtt) / 2;
@@ -263,8 +270,7 @@ burst_of(struct session *s, struct subflow *sf, uint8_t *buf, size_t cap,
 
 	if (sf->probe_credit > 0)
 		allowed = max_u64(allowed, size);
-	while (total + size <= cap && total < allowed && has_data(s) &&
-	       (subflow_has_room(sf) || sf->probe_credit > 0)) {
+	while (total + size <= cap && total < allowed && has_data(s) && may_send(sf)) {
 		size_t n = one_packet(s, sf, buf + total, size, true);
 
 		total += n;
