@@ -8,7 +8,8 @@
  *
  * The input is a script: three bytes of settings, then steps of an op and what it
  * reads; what is missing reads as 0. Whatever happens, the session must keep to its
- * memory, must not talk more than it may, and must not ask to be woken for nothing.
+ * memory, must not talk more than it may, must not ask to be woken for nothing, and
+ * what it says must be right: frames, windows, the end of a stream that it reset.
  */
 #include "daemon/core/session.h"
 #include "daemon/core/subflow.h"
@@ -26,21 +27,31 @@ enum {
 	INDEX_OURS = 0x111111, /* of the session that is tested */
 	INDEX_PEER = 0x222222,
 	OUT_SIZE = 64 * 1024,
-	PACKET_SIZE = 2048,
+	PACKET_SIZE = 20 * 1024,
 	STEPS_MAX = 400,
 	SLOTS = 64,      /* streams that the program knows */
 	REMEMBERED = 16, /* streams whose offset the peer keeps */
 	ROUNDS_MAX = 4,  /* until nothing is to be done at this instant */
 	/* At one instant, of one subflow: the pacer's most, and words. */
 	PACKETS_AT_ONCE = 128,
-	FRUITLESS_MAX = 8, /* wakes within a millisecond, for each subflow */
+	PROBES_AT_ONCE = 2, /* where nothing is answered */
+	FRUITLESS_MAX = 8,  /* wakes within a millisecond, for each subflow */
 	/* What is not in the budgets: ranges, the rings of both stores, a request. */
 	MEMORY_STREAM = 128 * 1024,
 	MEMORY_SUBFLOW = 32 * 1024, /* but for what was sent */
 	MEMORY_FIXED = 2560 * 1024, /* spare blocks of both directions, 64 each */
 };
 
-enum op { OP_PACKET, OP_RAW, OP_NOISE, OP_TIME, OP_WAKE, OP_PROGRAM, OP_COUNT };
+enum op {
+	OP_PACKET,
+	OP_RAW,
+	OP_NOISE,
+	OP_TIME,
+	OP_WAKE,
+	OP_PROGRAM,
+	OP_AGAIN,
+	OP_COUNT
+};
 
 enum act {
 	ACT_OPEN, /* client; server: answer */
@@ -78,9 +89,11 @@ struct world {
 	unsigned n_subflows;
 	struct slot slots[SLOTS];
 	/* The peer's. */
-	struct aead seal;
+	struct aead seal, open;
 	uint64_t next[SESSION_SUBFLOWS_MAX]; /* counters */
 	uint64_t off[REMEMBERED];
+	uint64_t limit[REMEMBERED]; /* of what may come to us: granted, or by a reset */
+	bool reset[REMEMBERED];
 	/* Wakes for nothing. */
 	ns_t fruitless_from;
 	unsigned fruitless;
@@ -179,17 +192,55 @@ check_memory(struct world *w)
 	check(w, __sanitizer_get_current_allocated_bytes() <= most);
 }
 
+static void
+check_frame(struct world *w, const struct frame *f)
+{
+	uint64_t *limit;
+
+	if (f->type == FRAME_RESET && f->reset.stream < REMEMBERED) {
+		limit = &w->limit[f->reset.stream];
+		check(w, f->reset.final <= *limit);
+		*limit = f->reset.final;
+		w->reset[f->reset.stream] = true;
+	}
+	if (f->type == FRAME_STREAM && f->stream.stream < REMEMBERED)
+		check(w, f->stream.off + f->stream.len <= w->limit[f->stream.stream]);
+}
+
+static void
+check_packet(struct world *w, uint8_t *data, size_t len, uint64_t counter)
+{
+	const uint8_t *at = data + WIRE_HEADER_LEN, *end = data + len - CRYPTO_TAG_LEN;
+	struct packet_header h;
+	struct frame f;
+
+	check(w, packet_header_get(data, len, &h) == 0 && h.session == INDEX_PEER);
+	check(w, h.counter == (uint32_t)counter);
+	check(w, aead_open(&w->open, (struct aead_nonce){h.subflow, counter}, data,
+			   WIRE_HEADER_LEN, data + WIRE_HEADER_LEN,
+			   len - WIRE_HEADER_LEN) == 0);
+	while (at < end) {
+		check(w, frame_get(&at, end, &f) == 0);
+		check_frame(w, &f);
+	}
+}
+
 /* What goes to an address that nobody has proven is three times what came. */
 static void
 check_burst(struct world *w, const struct burst *b, size_t len)
 {
 	const struct subflow *sf;
+	uint64_t counter;
 
 	check(w, len <= OUT_SIZE && b->len == len && b->packet > WIRE_OVERHEAD);
 	check(w, b->packet <= len);
 	sf = session_subflow(w->s, w->out[4]);
 	check(w, sf != NULL);
 	check(w, sf->proven || sf->bytes_out <= 3 * sf->bytes_in);
+	check(w, sf->state == SUBFLOW_ACTIVE || len <= PROBES_AT_ONCE * MTU_MAX);
+	counter = sf->loss.next - (len + b->packet - 1) / b->packet;
+	for (size_t at = 0; at < len; at += b->packet)
+		check_packet(w, w->out + at, min_size(b->packet, len - at), counter++);
 }
 
 /* The local program */
@@ -501,7 +552,7 @@ make_stream(struct world *w, struct script *sc, uint8_t bits, size_t room,
 	    struct frame_stream *ret)
 {
 	static const uint8_t data[PACKET_SIZE];
-	uint8_t how;
+	uint8_t how, how_long;
 	uint64_t *next;
 
 	ret->stream = stream_id(sc);
@@ -514,7 +565,9 @@ make_stream(struct world *w, struct script *sc, uint8_t bits, size_t room,
 	else
 		ret->off = number(sc);
 	room -= min_size(room, FRAME_STREAM_OVERHEAD_MAX);
-	ret->len = min_size(8u * byte(sc), room);
+	how_long = byte(sc);
+	ret->len = how_long < 128 ? 8u * how_long : 128u * (how_long - 120u);
+	ret->len = min_size(min_size(ret->len, FRAME_STREAM_LEN_MAX), room);
 	if (ret->off > WIRE_NUMBER_MAX - ret->len)
 		ret->off = WIRE_NUMBER_MAX - ret->len;
 	if (how < 0xc0)
@@ -522,6 +575,13 @@ make_stream(struct world *w, struct script *sc, uint8_t bits, size_t room,
 	ret->data = data;
 	ret->fin = (bits & 1) != 0;
 	ret->to_end = (bits & 2) == 0;
+}
+
+static void
+grant(struct world *w, uint64_t id, uint64_t max)
+{
+	if (id < REMEMBERED && !w->reset[id])
+		w->limit[id] = max_u64(w->limit[id], max);
 }
 
 static void
@@ -553,6 +613,7 @@ make_small(struct world *w, struct script *sc, const struct subflow *sf,
 	case FRAME_STREAM_MAX:
 		f->max.stream = stream_id(sc);
 		f->max.max = number(sc);
+		grant(w, f->max.stream, f->max.max);
 		break;
 	case FRAME_SESSION_MAX: f->max.max = number(sc); break;
 	case FRAME_JOIN:
@@ -724,6 +785,12 @@ begin(struct world *w, struct script *sc)
 		      client ? w->keys.key_down : w->keys.key_up,
 		      client ? w->keys.iv_down : w->keys.iv_up) < 0)
 		abort();
+	if (aead_init(&w->open, AEAD_AES_128_GCM, false,
+		      client ? w->keys.key_up : w->keys.key_down,
+		      client ? w->keys.iv_up : w->keys.iv_down) < 0)
+		abort();
+	for (size_t i = 0; i < REMEMBERED; i++)
+		w->limit[i] = STREAM_WINDOW_MIN;
 	w->s = session_new(&w->cfg, &w->keys, seed, w->now);
 	if (w->s == NULL)
 		abort();
@@ -751,30 +818,50 @@ end(struct world *w)
 	}
 	session_free(w->s);
 	aead_done(&w->seal);
+	aead_done(&w->open);
+}
+
+static void
+step(struct world *w, struct script *sc)
+{
+	bool settles = true;
+
+	switch ((enum op)(byte(sc) % OP_COUNT)) {
+	case OP_PACKET: settles = packet(w, sc); break;
+	case OP_RAW: raw(w, sc, true); break;
+	case OP_NOISE: raw(w, sc, false); break;
+	case OP_TIME: pass_time(w, byte(sc)); break;
+	case OP_WAKE: wake(w, byte(sc)); break;
+	case OP_PROGRAM: program(w, sc); break;
+	case OP_AGAIN:
+	case OP_COUNT: break;
+	}
+	if (settles && !w->over)
+		settle(w);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct world w;
-	struct script sc = {data, data + size};
+	struct script sc = {data, data + size}, last = sc;
 
 	begin(&w, &sc);
 	settle(&w);
 	for (int n = 0; n < STEPS_MAX && sc.at < sc.end && !w.over; n++) {
-		bool settles = true;
+		const struct script here = sc;
+		struct script again;
 
-		switch ((enum op)(byte(&sc) % OP_COUNT)) {
-		case OP_PACKET: settles = packet(&w, &sc); break;
-		case OP_RAW: raw(&w, &sc, true); break;
-		case OP_NOISE: raw(&w, &sc, false); break;
-		case OP_TIME: pass_time(&w, byte(&sc)); break;
-		case OP_WAKE: wake(&w, byte(&sc)); break;
-		case OP_PROGRAM: program(&w, &sc); break;
-		case OP_COUNT: break;
+		step(&w, &sc);
+		if (*here.at % OP_COUNT != OP_AGAIN) {
+			last = here;
+			continue;
 		}
-		if (settles && !w.over)
-			settle(&w);
+		for (int i = byte(&sc) % 64; i > 0 && n < STEPS_MAX && !w.over;
+		     i--, n++) {
+			again = last;
+			step(&w, &again);
+		}
 	}
 	end(&w);
 	return 0;
