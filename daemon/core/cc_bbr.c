@@ -455,8 +455,11 @@ set_startup(struct cc *c, const struct loss_sample *s, const struct rtt *r)
 	const struct cc_model *m = &c->bbr.model;
 	uint64_t initial = CC_WINDOW_INITIAL * (uint64_t)c->mss;
 	uint64_t bw = max_u64(cc_model_bw(m), cc_rate(initial, rtt_smoothed(r)));
+	ns_t base = cc_model_base_rtt(m);
 
-	if (c->cwnd < 2 * cc_bytes(bw, cc_model_base_rtt(m)) + initial)
+	/* The jitter is not known yet: where RTTs vary, most are longer than the least. */
+	base = max_ns(base, min_ns(rtt_smoothed(r), base + 1 * r->rttvar));
+	if (c->cwnd < 2 * cc_bytes(bw, base) + initial)
 		c->cwnd += s->acked;
 	c->pacing_rate = max_u64(c->pacing_rate, gained(bw, GAIN_STARTUP));
 }

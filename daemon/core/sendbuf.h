@@ -24,7 +24,7 @@
 #include "daemon/core/ranges.h"
 #include "daemon/core/store.h"
 
-enum { SENDBUF_RANGES_MAX = 1024 };
+enum { SENDBUF_RANGES_MAX = 4096 };
 
 /* Bytes [off, off + len) of a stream, and its end if `fin`. */
 struct chunk {

@@ -4,8 +4,9 @@
 #define COPY_GAIN (5 * NS_PER_MS)
 
 enum {
-	COPY_PERCENT = 3,      /* of what streams have sent */
-	COPY_FREE = 64 * 1024, /* bytes before that counts */
+	COPY_PERCENT = 3,       /* of what streams have sent */
+	COPY_PERCENT_MAX = 50,  /* the same, of what is precious: many short streams */
+	COPY_FREE = 256 * 1024, /* bytes before that counts */
 	COPY_TAIL =
 		16 * 1024, /* of a stream, whose loss nothing that follows would show */
 	COPY_LOOK = 64,    /* packets that are looked at, of each subflow */
@@ -25,8 +26,11 @@ arrival(const struct session *s, const struct subflow *sf, ns_t sent_at)
 static bool
 is_precious(const struct stream *st, const struct chunk *c)
 {
-	return c->off < COPY_TAIL ||
-	       (st->out.sent == st->out.end && st->out.end - c->off <= COPY_TAIL);
+	bool is_tail = st->out.sent == st->out.end &&
+		       st->out.end - c->off <= COPY_TAIL &&
+		       (st->out.fin || !st->starved);
+
+	return c->off < COPY_TAIL || is_tail;
 }
 
 static bool
@@ -36,9 +40,9 @@ is_idle(const struct subflow *sf)
 }
 
 static bool
-may_spend(const struct session *s)
+may_spend(const struct session *s, unsigned percent)
 {
-	return s->copied <= COPY_FREE + s->stats.stream_bytes_out * COPY_PERCENT / 100;
+	return s->copied <= COPY_FREE + s->stats.stream_bytes_out * percent / 100;
 }
 
 /* What is still missed of a chunk. */
@@ -78,10 +82,10 @@ candidate_of(const struct session *s, struct subflow *sf, const struct subflow *
 			continue;
 		}
 		gain = arrival(s, sf, p->sent_at) - s->now - eta;
-		if (gain >= COPY_GAIN && may_spend(s))
+		if (gain >= COPY_GAIN && may_spend(s, COPY_PERCENT))
 			return p;
 		if (is_precious(st, &c) && is_idle(by) &&
-		    gain + rtt_smoothed(&sf->rtt) > 0)
+		    may_spend(s, COPY_PERCENT_MAX) && gain + rtt_smoothed(&sf->rtt) > 0)
 			return p;
 		return NULL;
 	}
