@@ -118,7 +118,7 @@ mtu_acked(struct mtu *m, uint16_t payload, bool probe, ns_t now)
 		m->attempts = 0;
 		m->current = (uint16_t)size;
 	}
-	if (size >= m->current)
+	if (size >= m->lost_size)
 		m->full_lost = 0;
 	if (m->state == MTU_STATE_BASE && size >= MTU_BASE)
 		enter(m, MTU_STATE_SEARCHING, now);
@@ -150,10 +150,11 @@ mtu_lost(struct mtu *m, uint16_t payload, bool probe, ns_t now)
 	if (probe) {
 		if (size == m->probed)
 			probe_lost(m, now);
-	} else if (size < m->current) {
+	} else if (size <= MTU_BASE) {
 		m->full_lost = 0;
 	} else if (m->current > MTU_BASE && m->full_lost < MTU_FULL_LOST) {
-		m->full_lost++;
+		if (m->full_lost++ == 0 || size < m->lost_size)
+			m->lost_size = (uint16_t)size;
 		m->full_lost_at = now;
 	}
 }

@@ -8,8 +8,8 @@
  *	  BASE --1280 acked--> SEARCHING --nothing larger left--> COMPLETE
  *	   ^                    |     ^                            |   |
  *	   |                    |     +----- MTU_RAISE_AFTER ------+   |
- *	   +-- MTU_FULL_LOST full-size packets in a row lost, none ----+
- *	       acknowledged, and smaller ones are; or EMSGSIZE
+ *	   +-- MTU_FULL_LOST packets above MTU_BASE lost in a row, ----+
+ *	       none acknowledged, and smaller ones are; or EMSGSIZE
  *
  * Units:   bytes of a whole IP packet; mtu_payload() takes the headers off.
  * Bounds:  MTU_BASE to MTU_MAX.
@@ -34,14 +34,15 @@ enum mtu_state { MTU_STATE_BASE, MTU_STATE_SEARCHING, MTU_STATE_COMPLETE };
 
 struct mtu {
 	enum mtu_state state;
-	uint16_t current;  /* what certainly goes through */
-	uint16_t ceiling;  /* the least that did not */
-	uint16_t probed;   /* the size on its way; 0: none */
-	uint8_t attempts;  /* of the size that is tried */
-	uint8_t full_lost; /* full-size packets lost in a row */
-	ns_t full_lost_at; /* the last one counted */
-	uint8_t headers;   /* IP and UDP, bytes */
-	ns_t next_at;      /* no probe before */
+	uint16_t current;   /* what certainly goes through */
+	uint16_t ceiling;   /* the least that did not */
+	uint16_t probed;    /* the size on its way; 0: none */
+	uint8_t attempts;   /* of the size that is tried */
+	uint8_t full_lost;  /* packets above MTU_BASE lost in a row */
+	uint16_t lost_size; /* the least of them */
+	ns_t full_lost_at;  /* the last one counted */
+	uint8_t headers;    /* IP and UDP, bytes */
+	ns_t next_at;       /* no probe before */
 };
 
 /* `ipv6`: 48 bytes of headers, else 28. */

@@ -77,8 +77,8 @@ session_settle(struct session *s, struct subflow *sf)
 		bool arrived = p->state == SENT_ACKED;
 		/* Given up, perhaps before its time: that small ones get lost too is
 		 * not known. */
-		bool says_nothing =
-			p->lost_by == LOST_BY_DEATH && p->size < mtu_payload(&sf->mtu);
+		bool says_nothing = p->lost_by == LOST_BY_DEATH &&
+				    p->size + sf->mtu.headers <= MTU_BASE;
 
 		if (!arrived && !says_nothing)
 			mtu_lost(&sf->mtu, (uint16_t)p->size, p->mtu_probe, s->now);

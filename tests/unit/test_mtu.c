@@ -243,6 +243,32 @@ a_drop_is_noticed_while_losses_go_on(void **state)
 	assert_int_equal(mtu_payload(&p.m) + 28, MTU_BASE);
 }
 
+/* The last packet of a stream is not full, and too large all the same. */
+static void
+a_drop_is_noticed_by_what_is_nearly_full(void **state)
+{
+	struct path p;
+
+	(void)state;
+	found(&p, 1500);
+	for (int i = 0; i < MTU_FULL_LOST; i++) {
+		p.now += RTT_NS;
+		mtu_lost(&p.m, 1400 - i, false, p.now);
+		/* Smaller, but not of a size that says that these come through. */
+		(void)mtu_acked(&p.m, 1300, false, p.now);
+	}
+	p.now += RTT_NS;
+	assert_true(mtu_acked(&p.m, 100, false, p.now));
+	assert_int_equal(mtu_payload(&p.m) + 28, MTU_BASE);
+	/* What was sent before is lost at the new size: nothing is below it. */
+	for (int i = 0; i < 2 * MTU_FULL_LOST; i++) {
+		p.now += RTT_NS;
+		mtu_lost(&p.m, 1500 - 28, false, p.now);
+		(void)mtu_acked(&p.m, 100, false, p.now);
+	}
+	assert_int_equal(mtu_payload(&p.m) + 28, MTU_BASE);
+}
+
 static void
 a_full_queue_is_no_drop(void **state)
 {
@@ -332,6 +358,7 @@ main(void)
 		cmocka_unit_test(a_silent_path_is_not_a_narrow_one),
 		cmocka_unit_test(a_drop_is_noticed),
 		cmocka_unit_test(a_drop_is_noticed_while_losses_go_on),
+		cmocka_unit_test(a_drop_is_noticed_by_what_is_nearly_full),
 		cmocka_unit_test(a_full_queue_is_no_drop),
 		cmocka_unit_test(the_kernel_knows),
 	};
