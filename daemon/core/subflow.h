@@ -50,7 +50,8 @@ enum subflow_word {
 };
 
 enum {
-	SUBFLOW_SPEAKS = 128,           /* bytes of a packet that is worth sending */
+	SUBFLOW_SPEAKS =
+		64, /* bytes of a packet that is worth sending; three times a JOIN is more */
 	SUBFLOW_JOINING_MAX = 8 * 1024, /* bytes in flight before it is active */
 };
 
