@@ -133,6 +133,24 @@ losses(void **state)
 	rate_of(l, 2, 90);
 }
 
+/* One round trip there, half of one more until the server knows. */
+static void
+joins_at_once(void **state)
+{
+	const struct sim_lane l[] = {lane(50, 15), lane(50, 70)};
+	struct world *w = world_of(l, 2);
+	struct session_stats st;
+
+	(void)state;
+	world_run(w, 145 * MS);
+	session_stats_get(world_session(w, SIM_CLIENT), &st);
+	assert_int_equal(st.subflows_active, 2);
+	world_run(w, 70 * MS);
+	session_stats_get(world_session(w, SIM_SERVER), &st);
+	assert_int_equal(st.subflows_active, 2);
+	world_free(w);
+}
+
 /* The satellite must not make it worse than the fibre alone. */
 static void
 satellite_and_fibre(void **state)
@@ -395,6 +413,7 @@ main(void)
 		cmocka_unit_test(unbalanced),
 		cmocka_unit_test(unlike_delays),
 		cmocka_unit_test(losses),
+		cmocka_unit_test(joins_at_once),
 		cmocka_unit_test(satellite_and_fibre),
 		cmocka_unit_test(uploads_as_downloads),
 		cmocka_unit_test(silent_death),
