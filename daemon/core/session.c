@@ -60,6 +60,8 @@ session_new(const struct session_settings *cfg, const struct handshake_keys *key
 	if (s == NULL)
 		return NULL;
 	s->cfg = *cfg;
+	if (s->cfg.packets_max == 0)
+		s->cfg.packets_max = SESSION_PACKETS_MAX;
 	s->next_subflow = 1;
 	s->next_stream = 1;
 	s->wake_at = NS_NEVER;

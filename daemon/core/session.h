@@ -31,6 +31,9 @@
 
 enum { SESSION_SUBFLOWS_MAX = 64 }; /* ids 1 to 63, never used for another pair */
 
+/* Sealed by one side: far below what AES-GCM bears, and no new keys are made yet. */
+#define SESSION_PACKETS_MAX (UINT64_C(1) << 24)
+
 enum session_role { SESSION_CLIENT, SESSION_SERVER };
 
 struct session_settings {
@@ -41,6 +44,8 @@ struct session_settings {
 	enum scheduler_kind scheduler;
 	unsigned max_streams;
 	size_t memory; /* of each budget, bytes */
+	uint64_t
+		packets_max; /* that are sealed; then it is over. 0: SESSION_PACKETS_MAX */
 };
 
 /* NULL: no memory, or a failing cipher. The keys are copied. */

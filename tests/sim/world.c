@@ -29,6 +29,7 @@ struct world {
 	struct session *s[2];
 	struct watch watch;
 	uint64_t seed;
+	bool may_end; /* a session, by its packets */
 	ns_t now;
 	unsigned n_links, n_transfers;
 	struct uplink uplinks[NET_LINKS_MAX];
@@ -81,6 +82,7 @@ start(const struct world_options *opt, const struct handshake_keys *keys,
 		.cc = opt->cc,
 		.scheduler = opt->scheduler,
 		.max_streams = WORLD_TRANSFERS_MAX,
+		.packets_max = opt->packets_max,
 		.memory = opt->memory ? opt->memory : 32 * 1024 * 1024,
 	};
 	uint8_t seed[CRYPTO_KEY_LEN];
@@ -98,6 +100,7 @@ world_new(const struct world_options *opt)
 	if (w == NULL)
 		abort();
 	w->seed = opt->seed;
+	w->may_end = opt->packets_max != 0;
 	w->now = NS_PER_SEC;
 	fill((uint8_t *)&keys, sizeof(keys), opt->seed);
 	w->net = net_new(opt->seed);
@@ -454,7 +457,7 @@ input(struct world *w)
 		if (!is_open(w, &d))
 			continue;
 		watch_begin(&w->watch, d.to);
-		if (session_input(w->s[d.to], &b, w->now) < 0)
+		if (session_input(w->s[d.to], &b, w->now) < 0 && !w->may_end)
 			world_fail(w, "side %d ends the session", d.to);
 		check(w, watch_heard(&w->watch, d.to, &b));
 		any = true;

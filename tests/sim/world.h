@@ -24,7 +24,8 @@ struct world_options {
 	uint64_t seed;
 	enum cc_kind cc;
 	enum scheduler_kind scheduler;
-	size_t memory; /* 0: 32 MB */
+	size_t memory;        /* 0: 32 MB */
+	uint64_t packets_max; /* as session_settings */
 };
 
 struct transfer {
