@@ -1,3 +1,4 @@
+#include "daemon/core/join.h"
 #include "daemon/core/session_parts.h"
 
 #include <stdlib.h>
@@ -26,18 +27,6 @@ epoch_init(struct epoch *e, const struct session_settings *cfg,
 }
 
 static int
-token_of(const uint8_t key[8], uint32_t *ret_token)
-{
-	uint8_t hash[CRYPTO_HASH_LEN];
-	int err = crypto_sha256(hash, key, 8);
-
-	if (err == 0)
-		*ret_token = (uint32_t)hash[0] << 24 | (uint32_t)hash[1] << 16 |
-			     (uint32_t)hash[2] << 8 | hash[3];
-	return err;
-}
-
-static int
 take_keys(struct session *s, const struct handshake_keys *keys)
 {
 	bool client = s->cfg.role == SESSION_CLIENT;
@@ -45,9 +34,9 @@ take_keys(struct session *s, const struct handshake_keys *keys)
 
 	memcpy(s->key_a, keys->key_a, sizeof(s->key_a));
 	memcpy(s->key_b, keys->key_b, sizeof(s->key_b));
-	err = token_of(s->key_a, client ? &s->token_local : &s->token_peer);
+	err = join_token(s->key_a, client ? &s->token_local : &s->token_peer);
 	if (err == 0)
-		err = token_of(s->key_b, client ? &s->token_peer : &s->token_local);
+		err = join_token(s->key_b, client ? &s->token_peer : &s->token_local);
 	return err < 0 ? err : epoch_init(&s->epochs[0], &s->cfg, keys);
 }
 

@@ -1,25 +1,21 @@
+#include "daemon/core/join.h"
 #include "daemon/core/session_parts.h"
 
 #include <string.h>
 
 /* Joins */
 
-/* RFC 8684, 3.2: HMAC over both nonces, keyed by both keys, the speaker's first. */
 int
 session_join_hmac(const struct session *s, const struct subflow *sf, bool by_client,
 		  uint8_t ret_mac[CRYPTO_HASH_LEN])
 {
 	bool ours = by_client == (s->cfg.role == SESSION_CLIENT);
-	uint8_t key[16], nonces[16];
-	int err;
+	const struct join_side speaker = {by_client ? s->key_a : s->key_b,
+					  ours ? sf->nonce : sf->nonce_peer};
+	const struct join_side other = {by_client ? s->key_b : s->key_a,
+					ours ? sf->nonce_peer : sf->nonce};
 
-	memcpy(key, by_client ? s->key_a : s->key_b, 8);
-	memcpy(key + 8, by_client ? s->key_b : s->key_a, 8);
-	memcpy(nonces, ours ? sf->nonce : sf->nonce_peer, 8);
-	memcpy(nonces + 8, ours ? sf->nonce_peer : sf->nonce, 8);
-	err = crypto_hmac(ret_mac, key, sizeof(key), nonces, sizeof(nonces));
-	crypto_wipe(key, sizeof(key));
-	return err;
+	return join_hmac(&speaker, &other, sizeof(sf->nonce), ret_mac);
 }
 
 static struct subflow *
