@@ -70,6 +70,16 @@ tunnel_udp_done(struct tunnel_udp *t)
 	bury_all(t);
 }
 
+enum cc_kind
+udp_congestion(const struct config *c)
+{
+	enum cc_kind kind;
+
+	if (cc_parse(c->congestion, &kind) < 0 || kind == CC_FIXED)
+		return CC_BBR;
+	return kind;
+}
+
 uint8_t
 udp_tier(enum config_priority p)
 {

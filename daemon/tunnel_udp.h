@@ -32,6 +32,8 @@ void tunnel_udp_bury(struct tunnel_udp *t, struct udp_stream *s);
 /* The streams of this session are over. */
 void tunnel_udp_reset_streams(struct tunnel_udp *t, const struct udp_session *us);
 
+/* What is configured, where the udp transport has it; else bbr. */
+enum cc_kind udp_congestion(const struct config *c);
 /* Which tier of the scheduler a priority is; `never` has no subflow. */
 uint8_t udp_tier(enum config_priority p);
 

@@ -209,7 +209,7 @@ begin_session(struct udp_client *c, const struct initiator_result *r, unsigned w
 		.aead = (enum aead_alg)r->answer.aead,
 		.index = c->race.offer.session_index,
 		.index_peer = r->answer.session_index,
-		.cc = CC_BBR,
+		.cc = udp_congestion(c->config),
 		.scheduler = SCHEDULER_EARLIEST,
 		.max_streams = c->config->max_streams < r->answer.max_streams
 				       ? c->config->max_streams

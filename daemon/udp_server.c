@@ -238,7 +238,7 @@ make_session(struct udp_server *sv, struct pending *p)
 		.aead = (enum aead_alg)p->answer.aead,
 		.index = p->answer.session_index,
 		.index_peer = p->offer.session_index,
-		.cc = CC_BBR,
+		.cc = udp_congestion(sv->config),
 		.scheduler = SCHEDULER_EARLIEST,
 		.max_streams = sv->config->max_streams + REFUSED_MAX,
 		.memory = MEMORY,

@@ -81,6 +81,8 @@ candidate_of(const struct session *s, struct subflow *sf, const struct subflow *
 			sf->copied_to = p->counter + 1;
 			continue;
 		}
+		if (s->cfg.scheduler == SCHEDULER_REDUNDANT)
+			return p;
 		gain = arrival(s, sf, p->sent_at) - s->now - eta;
 		if (gain >= COPY_GAIN && may_spend(s, COPY_PERCENT))
 			return p;

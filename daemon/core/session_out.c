@@ -403,6 +403,8 @@ session_output(struct session *s, uint8_t *buf, size_t cap, struct burst *ret, n
 	s->wake_at = NS_NEVER;
 	if (session_is_over(s) || speak_any(s, buf, cap, ret, false) > 0)
 		return ret->len;
+	if (s->cfg.scheduler == SCHEDULER_REDUNDANT && copy_any(s, buf, ret) > 0)
+		return ret->len;
 	if (has_data(s) && (sf = choose(s)) != NULL) {
 		ret->local = sf->local;
 		ret->remote = sf->remote;

@@ -383,6 +383,31 @@ short_streams(void **state)
 	}
 }
 
+/* Everything goes twice, so that hardly any loss is felt. */
+static void
+redundant_copies_everything(void **state)
+{
+	struct sim_lane l[] = {lane(50, 15), lane(50, 15)};
+	struct world_options twice = options;
+	struct session_stats st;
+	struct transfer *t;
+	struct world *w;
+
+	(void)state;
+	l[0].loss_ppm = l[1].loss_ppm = 50000;
+	twice.scheduler = SCHEDULER_REDUNDANT;
+	w = world_new(&twice);
+	world_add_link(w, &l[0], &l[0]);
+	world_add_link(w, &l[1], &l[1]);
+	t = world_transfer(w, 100, 10 * MB);
+	finishes(w, t, 5 * SEC);
+	session_stats_get(world_session(w, SIM_SERVER), &st);
+	print_message("%.2f of the bytes twice\n",
+		      (double)st.resent / (double)st.stream_bytes_out);
+	assert_true(st.resent >= st.stream_bytes_out * 9 / 10);
+	world_free(w);
+}
+
 /* Keys are not used without end. */
 static void
 packets_have_a_limit(void **state)
@@ -447,6 +472,7 @@ main(void)
 		cmocka_unit_test(half_close),
 		cmocka_unit_test(hundred_streams),
 		cmocka_unit_test(short_streams),
+		cmocka_unit_test(redundant_copies_everything),
 		cmocka_unit_test(packets_have_a_limit),
 		cmocka_unit_test(everything_goes_wrong),
 	};
