@@ -34,8 +34,8 @@ enum { SEEDS = 1000 };
 enum {
 	LINKS_MAX = 4,
 	TRANSFERS_MAX = 12,
-	FAULTS_MAX = 12,
-	WORLD_BYTES = 3000000, /* of all transfers, about: a world takes 0.1 s */
+	FAULTS_MAX = 30,
+	WORLD_BYTES = 30000000, /* of all transfers, about: a world takes 0.1 s */
 	DGRAM_MAX = 2000,
 };
 
@@ -237,7 +237,7 @@ plan_transfers(struct chaos *c)
 			if (!one_in(c, 8))
 				p->size[side] =
 					spread(c, 1, WORLD_BYTES / c->n_transfers);
-			if (one_in(c, 6) && p->size[1 - side] <= 500000)
+			if (one_in(c, 6) && p->size[1 - side] <= 1000000)
 				p->read_rate[side] = spread(c, 50000, 1000000);
 		}
 		p->open_at = one_in(c, 2) ? 0 : (ns_t)draw(c, (uint64_t)c->heal_at);
@@ -291,7 +291,7 @@ plan_world(struct chaos *c, unsigned seed)
 		.memory = memory[draw(c, ARRAY_LEN(memory))],
 	};
 
-	c->heal_at = (ns_t)spread(c, 1000, 10000) * MS;
+	c->heal_at = (ns_t)spread(c, 1000, 20000) * MS;
 	note("  %s, %s, %zu MB, heals at %.3f s\n", cc_name(opt.cc),
 	     scheduler_name(opt.scheduler), opt.memory >> 20, (double)c->heal_at / 1e9);
 	return opt;
@@ -508,6 +508,7 @@ heal(struct chaos *c)
 			struct sim_lane *l = &c->lanes[i][from];
 
 			l->loss_ppm = l->dup_ppm = l->corrupt_ppm = l->reorder_ppm = 0;
+			l->jitter = 0;
 		}
 	}
 }
