@@ -49,8 +49,9 @@ enum op {
 	OP_TIME,
 	OP_WAKE,
 	OP_PROGRAM,
-	OP_AGAIN,
-	OP_COUNT
+	OP_AGAIN, /* the step before, some times */
+	OP_ROUND, /* everything is acknowledged, or not quite */
+	OP_COUNT,
 };
 
 enum act {
@@ -739,6 +740,47 @@ packet(struct world *w, struct script *sc)
 	return (flags & 16) == 0;
 }
 
+/* One subflow's packets but every so manyth, and but the last ones. */
+static void
+acknowledge(struct world *w, struct script *sc, const struct subflow *sf, uint8_t how)
+{
+	struct frame f = {.type = FRAME_ACK};
+	uint64_t end = sf->loss.next - min_u64(sf->loss.next, how & 3);
+	const uint64_t piece = (how & 12) == 0 ? end : (how & 12) * 2u;
+	size_t len = WIRE_HEADER_LEN;
+
+	while (end > 0 && f.ack.n_ranges < FRAME_ACK_RANGES_MAX) {
+		uint64_t start = end - min_u64(end, piece);
+
+		f.ack.ranges[f.ack.n_ranges++] = (struct range){start, end};
+		end = start > 0 ? start - 1 : 0;
+	}
+	if (f.ack.n_ranges == 0)
+		return;
+	f.ack.subflow = sf->id;
+	f.ack.received_at = (uint32_t)(w->now / NS_PER_US);
+	len += frame_put(w->in + len, PACKET_SIZE - len, &f);
+	seal_and_deliver(w, sc, sf->id, 0, len);
+}
+
+static void
+pass_round(struct world *w, struct script *sc)
+{
+	uint8_t how = byte(sc), more = byte(sc);
+
+	pass_time(w, more % 8);
+	for (uint8_t i = 0; i < SESSION_SUBFLOWS_MAX && !w->over; i++) {
+		const struct subflow *sf = session_subflow(w->s, i);
+
+		if (sf != NULL && (how >> 6 == 0 || how >> 6 != i))
+			acknowledge(w, sc, sf, how);
+	}
+	for (size_t i = 0; i < SLOTS && (more & 8) != 0 && !w->over; i++) {
+		if (w->slots[i].st != NULL)
+			write_some(w, w->slots[i].st, STORE_BLOCK, more >> 4);
+	}
+}
+
 /* Bytes that need be no frames: sealed, or not even that. */
 static void
 raw(struct world *w, struct script *sc, bool sealed)
@@ -833,6 +875,7 @@ step(struct world *w, struct script *sc)
 	case OP_TIME: pass_time(w, byte(sc)); break;
 	case OP_WAKE: wake(w, byte(sc)); break;
 	case OP_PROGRAM: program(w, sc); break;
+	case OP_ROUND: pass_round(w, sc); break;
 	case OP_AGAIN:
 	case OP_COUNT: break;
 	}
