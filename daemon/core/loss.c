@@ -243,8 +243,9 @@ mark_acked(struct loss *l, struct sent *p, uint64_t end, uint64_t largest_before
 	}
 	p->state = SENT_ACKED;
 	p->skip = end;
-	if (!p->taken)
-		list_append(l, &l->acked, p);
+	/* Also what was taken as lost: it need not be sent again any more. */
+	p->taken = false;
+	list_append(l, &l->acked, p);
 }
 
 /* Returns the newest of those that are new and wanted it, else `newest`. */

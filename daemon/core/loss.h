@@ -3,7 +3,8 @@
  *
  * Model:   a ring of sent packets by counter. An acknowledgement marks packets
  *          and finds others lost; loss_take() hands out each one whose fate
- *          was decided, once. A packet is never sent again, its items are.
+ *          was decided: once, and once more when what was lost came after all.
+ *          A packet is never sent again, its items are.
  *
  *	low                                             next
  *	 | decided | in flight | lost, held | in flight |

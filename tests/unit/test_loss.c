@@ -154,6 +154,7 @@ naive_acked(struct naive *v, const struct frame_ack *f, ns_t now, struct loss_sa
 		if (p->is.state == SENT_LOST)
 			naive_spurious(v, p, s);
 		p->is.state = SENT_ACKED;
+		p->is_taken = false; /* what was lost comes once more */
 		if (!p->is.wants_ack)
 			continue;
 		newest = p;
