@@ -343,8 +343,11 @@ on_ready(void *arg, int what)
 		if (!p->open || !udp_inbox_is_full(c->inbox))
 			break;
 	}
-	if (p->open && udp_take_soft(&p->sock) < 0)
-		p->client->lost_ticks = 0;
+	/* ICMP can be forged: it is a reason to ask, no more. */
+	if (p->open && udp_take_soft(&p->sock) < 0 && c->session.core != NULL) {
+		session_uplink_doubt(c->session.core, p->uplink->id, loop_now(c->loop));
+		udp_session_touch(&c->session);
+	}
 }
 
 static bool

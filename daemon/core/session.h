@@ -92,6 +92,8 @@ int session_add_subflow(struct session *s, uint8_t uplink, const struct addr *lo
 void session_uplink_down(struct session *s, uint8_t uplink, ns_t now);
 void session_uplink_up(struct session *s, uint8_t uplink, const struct addr *local,
 		       ns_t now);
+/* Somebody says that it leads nowhere: it has to prove itself, if others live. */
+void session_uplink_doubt(struct session *s, uint8_t uplink, ns_t now);
 /* Both directions; at once. */
 void session_set_tier(struct session *s, uint8_t uplink, uint8_t tier);
 

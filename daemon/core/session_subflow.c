@@ -231,6 +231,18 @@ session_uplink_down(struct session *s, uint8_t uplink, ns_t now)
 }
 
 void
+session_uplink_doubt(struct session *s, uint8_t uplink, ns_t now)
+{
+	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
+		struct subflow *sf = s->subflows[i];
+
+		if (sf != NULL && sf->uplink == uplink && sf->state == SUBFLOW_ACTIVE &&
+		    session_has_active(s, sf))
+			suspect(s, sf, now);
+	}
+}
+
+void
 session_uplink_up(struct session *s, uint8_t uplink, const struct addr *local, ns_t now)
 {
 	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {

@@ -383,6 +383,25 @@ short_streams(void **state)
 	}
 }
 
+/* Forged ICMP, ten times a second: nothing dies of it. */
+static void
+lies_about_an_uplink(void **state)
+{
+	struct world *w = two_links();
+	struct transfer *t = world_transfer(w, 30 * MB, 100);
+
+	(void)state;
+	for (int i = 0; i < 30; i++) {
+		world_finish(w, t, SEC / 10);
+		session_uplink_doubt(world_session(w, SIM_CLIENT), 0, world_now(w));
+		assert_int_not_equal(
+			session_subflow(world_session(w, SIM_CLIENT), 1)->state,
+			SUBFLOW_DEAD);
+	}
+	finishes(w, t, 10 * SEC);
+	world_free(w);
+}
+
 /* Everything goes twice, so that hardly any loss is felt. */
 static void
 redundant_copies_everything(void **state)
@@ -472,6 +491,7 @@ main(void)
 		cmocka_unit_test(half_close),
 		cmocka_unit_test(hundred_streams),
 		cmocka_unit_test(short_streams),
+		cmocka_unit_test(lies_about_an_uplink),
 		cmocka_unit_test(redundant_copies_everything),
 		cmocka_unit_test(packets_have_a_limit),
 		cmocka_unit_test(everything_goes_wrong),
