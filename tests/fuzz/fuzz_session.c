@@ -84,7 +84,7 @@ struct world {
 	struct session *s;
 	struct session_settings cfg;
 	struct handshake_keys keys;
-	bool over, tidy;
+	bool over, tidy, released; /* released: before the peer had ended it */
 	ns_t now;
 	size_t allocated; /* bytes, when the session was new */
 	unsigned n_subflows;
@@ -348,8 +348,10 @@ on_stream(struct world *w, enum act act, struct slot *slot, uint8_t arg)
 		session_end(w->s, st);
 	else if (act == ACT_RESET)
 		session_reset(w->s, st, arg);
-	else
+	else {
+		w->released = true;
 		forget(w, slot);
+	}
 }
 
 static void
@@ -819,7 +821,7 @@ begin(struct world *w, struct script *sc)
 		.cc = ccs[b >> 1 & 3],
 		.scheduler = (enum scheduler_kind)(b >> 3 & 3),
 		.max_streams = 1 + byte(sc) % SLOTS,
-		.memory = (size_t)(512 * 1024) << (m & 3),
+		.memory = (size_t)(512 * 1024) << (m & 1),
 	};
 	w->tidy = (m & 4) != 0;
 	w->now = NS_PER_SEC;
@@ -840,23 +842,66 @@ begin(struct world *w, struct script *sc)
 	add_subflow(w, 1, 1);
 }
 
+/* The program has done with its streams, and so has the peer at last. */
+static void
+leave(struct world *w)
+{
+	struct script none = {NULL, NULL};
+
+	for (size_t i = 0; i < SLOTS; i++) {
+		struct frame f = {.type = FRAME_RESET};
+		struct stream *st = w->slots[i].st;
+		size_t len = WIRE_HEADER_LEN;
+
+		if (st == NULL)
+			continue;
+		f.reset.stream = st->id;
+		f.reset.final = st->counted;
+		session_reset(w->s, st, 0);
+		forget(w, &w->slots[i]);
+		if (w->over)
+			continue;
+		len += frame_put(w->in + len, PACKET_SIZE - len, &f);
+		seal_and_deliver(w, &none, 1, 0, len);
+	}
+}
+
+/* A client that can send, and is answered, has nothing left of its streams. */
+static void
+check_nothing_left(struct world *w)
+{
+	struct script none = {NULL, NULL};
+	struct session_stats stats;
+
+	for (int i = 0; i < 20 && !w->over; i++) {
+		settle(w);
+		w->now += 500 * NS_PER_MS;
+		for (uint8_t id = 1; id < SESSION_SUBFLOWS_MAX && !w->over; id++) {
+			if (session_subflow(w->s, id) != NULL)
+				acknowledge(w, &none, session_subflow(w->s, id), 0);
+		}
+	}
+	session_stats_get(w->s, &stats);
+	if (w->over || stats.subflows_active == 0 || w->released)
+		return;
+	check(w, stats.streams == 0);
+	check(w, stats.held_out == 0 && stats.held_in == 0);
+}
+
 /* As a daemon ends one: the peer is told, the streams go first. */
 static void
 end(struct world *w)
 {
 	struct burst b;
 
+	leave(w);
+	if (w->cfg.role == SESSION_CLIENT)
+		check_nothing_left(w);
 	for (uint8_t id = 0; id < SESSION_SUBFLOWS_MAX; id++) {
 		size_t len = session_farewell(w->s, id, w->out, OUT_SIZE, &b, w->now);
 
 		if (len > 0)
 			check_burst(w, &b, len);
-	}
-	for (size_t i = 0; i < SLOTS; i++) {
-		if (w->slots[i].st == NULL)
-			continue;
-		session_reset(w->s, w->slots[i].st, 0);
-		forget(w, &w->slots[i]);
 	}
 	session_free(w->s);
 	aead_done(&w->seal);
