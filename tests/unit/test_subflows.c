@@ -550,11 +550,21 @@ test_uplink_goes_and_returns(void **state)
 				 "ip route add 10.9.9.9 via 10.0.2.2 dev c2 metric 2");
 }
 
+static bool
+has_failed_thrice(void *arg)
+{
+	struct fixture *f = arg;
+	const struct subflow *sf = subflow_over(f, f->u2);
+
+	return sf != NULL && sf->failures == 3;
+}
+
 static void
 test_backs_off(void **state)
 {
 	struct fixture *f = *state;
 	const struct subflow *sf;
+	ns_t began;
 
 	await_subflows(f, 2, 2);
 	/* Joins are refused from here on. */
@@ -565,10 +575,11 @@ test_backs_off(void **state)
 	uplinks_set_priority(f->uplinks, f->u2, PRIORITY_NEVER);
 	await_subflows(f, 1, 1);
 	uplinks_set_priority(f->uplinks, f->u2, PRIORITY_ALWAYS);
-	netlab_run_for(f->loop, 5000 * NS_PER_MS);
+	began = loop_now(f->loop);
+	assert_true(netlab_run(f->loop, has_failed_thrice, f, 2 * PATIENCE));
+	/* The second 1 s after the first, the third 2 s after that. */
+	assert_true(loop_now(f->loop) - began >= 3 * NS_PER_SEC);
 	sf = subflow_over(f, f->u2);
-	/* At 1 s, 1 s later and 2 s later. */
-	assert_int_equal(sf->failures, 3);
 	assert_int_equal(subflows_counters(f->client.subflows)->join_failed, 3);
 	assert_true(sf->retry_at - loop_now(f->loop) > 2 * NS_PER_SEC);
 	netlab_sh(NETLAB_SERVER, "nft delete table ip refuse");
