@@ -12,14 +12,19 @@ enum {
 	COPY_LOOK = 64,    /* packets that are looked at, of each subflow */
 };
 
+static ns_t
+eta_of(const struct subflow *sf)
+{
+	return rtt_minimum(&sf->rtt) / 2 + rtt_queueing(&sf->rtt);
+}
+
 /* When a packet of `sf` that was sent at `sent_at` comes: overdue, it was lost. */
 static ns_t
 arrival(const struct session *s, const struct subflow *sf, ns_t sent_at)
 {
-	ns_t at = sent_at + rtt_minimum(&sf->rtt) / 2 + rtt_queueing(&sf->rtt);
 	ns_t heard = sent_at + rtt_smoothed(&sf->rtt) + 2 * sf->rtt.rttvar;
 
-	return heard < s->now ? s->now + rtt_smoothed(&sf->rtt) : at;
+	return heard < s->now ? s->now + rtt_smoothed(&sf->rtt) : sent_at + eta_of(sf);
 }
 
 /* Young streams and tails are copied against loss, as long as that costs nobody. */
@@ -114,12 +119,6 @@ copy_packet(struct session *s, struct subflow *by, const struct sent *sent,
 		s->stats.resent += c.len;
 	}
 	return packet_finish(s, by, &p);
-}
-
-static ns_t
-eta_of(const struct subflow *sf)
-{
-	return rtt_minimum(&sf->rtt) / 2 + rtt_queueing(&sf->rtt);
 }
 
 size_t

@@ -150,12 +150,11 @@ tier_of(const struct subflow *sf)
 }
 
 static bool
-may_carry(const struct session *s, const struct subflow *sf, bool any_active)
+may_carry(const struct subflow *sf, bool any_active)
 {
 	if (sf->state == SUBFLOW_ACTIVE)
 		return true;
 	/* Nobody is left: a probe may as well carry something. */
-	(void)s;
 	return !any_active && sf->probe_credit > 0;
 }
 
@@ -225,7 +224,7 @@ choose(struct session *s)
 	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
 		struct subflow *sf = s->subflows[i];
 
-		if (sf == NULL || !may_carry(s, sf, active))
+		if (sf == NULL || !may_carry(sf, active))
 			continue;
 		describe(s, sf, &c[q.n]);
 		of[q.n++] = sf;
@@ -316,14 +315,20 @@ speak(struct session *s, struct subflow *sf, uint8_t *buf, bool acks)
 	return probe > 0 ? packet_send_mtu_probe(s, sf, buf, probe) : 0;
 }
 
-static size_t
-one_for(const struct subflow *sf, size_t len, struct burst *ret)
+static void
+address(const struct subflow *sf, struct burst *ret)
 {
-	ret->len = len;
-	ret->packet = len;
 	ret->local = sf->local;
 	ret->remote = sf->remote;
 	ret->uplink = sf->uplink;
+}
+
+static size_t
+one_for(const struct subflow *sf, size_t len, struct burst *ret)
+{
+	address(sf, ret);
+	ret->len = len;
+	ret->packet = len;
 	return len;
 }
 
@@ -406,9 +411,7 @@ session_output(struct session *s, uint8_t *buf, size_t cap, struct burst *ret, n
 	if (s->cfg.scheduler == SCHEDULER_REDUNDANT && copy_any(s, buf, ret) > 0)
 		return ret->len;
 	if (has_data(s) && (sf = choose(s)) != NULL) {
-		ret->local = sf->local;
-		ret->remote = sf->remote;
-		ret->uplink = sf->uplink;
+		address(sf, ret);
 		ret->len = burst_of(s, sf, buf, cap, ret);
 		if (ret->len > 0)
 			return ret->len;

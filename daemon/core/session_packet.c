@@ -108,6 +108,8 @@ packet_put_subflow_words(struct session *s, struct outbound *p, struct subflow *
 {
 	struct frame f;
 
+	if (sf->words == 0)
+		return;
 	put_join(s, p, sf);
 	if ((sf->words & SUBFLOW_CHALLENGE) != 0) {
 		f.type = FRAME_CHALLENGE;
