@@ -127,7 +127,7 @@ static void
 on_send(void *arg, const struct burst *b)
 {
 	struct udp_client *c = arg;
-	struct port *p = &c->ports[b->uplink - 1];
+	struct port *p = &c->ports[b->via];
 	const struct udp_burst out = {
 		.data = b->data, .len = b->len, .packet = b->packet};
 	ssize_t n;
@@ -137,7 +137,7 @@ on_send(void *arg, const struct burst *b)
 	n = udp_send(&p->sock, &out);
 	if (n < 0 && udp_is_gone((int)n)) {
 		close_port(p);
-		session_uplink_down(c->session.core, b->uplink, loop_now(c->loop));
+		session_subflow_down(c->session.core, p->subflow, loop_now(c->loop));
 	}
 }
 
@@ -170,23 +170,32 @@ on_over(void *arg)
 	end_session(arg, "the server ended it");
 }
 
+static int
+add_subflow(struct udp_client *c, const struct port *p, bool known)
+{
+	const struct subflow_way way = {p->local, p->sock.remote,
+					(uint32_t)(p - c->ports), p->uplink->id};
+
+	return session_add_subflow(c->session.core, &way, known, loop_now(c->loop));
+}
+
 static void
-add_subflow(struct udp_client *c, struct port *p, bool known)
+use_port(struct udp_client *c, struct port *p, bool known)
 {
 	int id;
 
 	if (c->session.core == NULL || !p->open)
 		return;
 	if (p->subflow != 0) {
-		session_uplink_up(c->session.core, p->uplink->id, &p->local,
-				  loop_now(c->loop));
+		session_subflow_up(c->session.core, p->subflow, &p->local,
+				   loop_now(c->loop));
 	} else {
-		id = session_add_subflow(c->session.core, p->uplink->id, &p->local,
-					 &p->sock.remote, known, loop_now(c->loop));
-		if (id > 0)
-			p->subflow = (uint8_t)id;
+		id = add_subflow(c, p, known);
+		if (id < 0)
+			return;
+		p->subflow = (uint8_t)id;
 	}
-	session_set_tier(c->session.core, p->uplink->id, udp_tier(p->uplink->priority));
+	session_set_tier(c->session.core, p->subflow, udp_tier(p->uplink->priority));
 	udp_session_touch(&c->session);
 }
 
@@ -229,10 +238,10 @@ begin_session(struct udp_client *c, const struct initiator_result *r, unsigned w
 		 c->config->server.name, aead_name(cfg.aead));
 	log_info("session up: transport=udp server=%s aead=%s", c->config->server.name,
 		 aead_name(cfg.aead));
-	add_subflow(c, &c->ports[winner - 1], true);
+	use_port(c, &c->ports[winner - 1], true);
 	for (size_t i = 0; i < UPLINKS_MAX; i++) {
 		if (i != winner - 1)
-			add_subflow(c, &c->ports[i], false);
+			use_port(c, &c->ports[i], false);
 	}
 	begin_waiting(c);
 }
@@ -273,7 +282,7 @@ take(struct port *p, struct udp_burst *b)
 		const struct burst in = {
 			.local = p->local,
 			.remote = b->remote,
-			.uplink = p->uplink->id,
+			.via = (uint32_t)(p - c->ports),
 			.data = b->data,
 			.len = b->len,
 			.packet = b->packet,
@@ -314,7 +323,7 @@ lose_port(struct port *p)
 	close_port(p);
 	if (c->session.core == NULL || p->subflow == 0)
 		return;
-	session_uplink_down(c->session.core, p->uplink->id, loop_now(c->loop));
+	session_subflow_down(c->session.core, p->subflow, loop_now(c->loop));
 	udp_session_touch(&c->session);
 }
 
@@ -344,8 +353,8 @@ on_ready(void *arg, int what)
 			break;
 	}
 	/* ICMP can be forged: it is a reason to ask, no more. */
-	if (p->open && udp_take_soft(&p->sock) < 0 && c->session.core != NULL) {
-		session_uplink_doubt(c->session.core, p->uplink->id, loop_now(c->loop));
+	if (p->open && udp_take_soft(&p->sock) < 0 && p->subflow != 0) {
+		session_subflow_doubt(c->session.core, p->subflow, loop_now(c->loop));
 		udp_session_touch(&c->session);
 	}
 }
@@ -374,7 +383,7 @@ open_port(struct port *p, const struct addr *remote)
 	p->open = true;
 	if (c->racing)
 		initiator_set_uplink(&c->race, p->uplink->id, true, loop_now(c->loop));
-	add_subflow(c, p, false);
+	use_port(c, p, false);
 	race(c);
 }
 
@@ -393,7 +402,7 @@ refresh_port(struct udp_client *c, struct uplink *u)
 	if (wanted && !p->open)
 		open_port(p, remote);
 	else if (p->open && p->subflow != 0 && c->session.core != NULL) {
-		session_set_tier(c->session.core, u->id, udp_tier(u->priority));
+		session_set_tier(c->session.core, p->subflow, udp_tier(u->priority));
 		udp_session_touch(&c->session);
 	}
 }

@@ -57,10 +57,10 @@ void session_free(struct session *s);
 /* What came, or is to be sent, by one socket in one go. */
 struct burst {
 	struct addr local, remote;
-	uint8_t uplink; /* client: the uplink's id; server 0 */
-	uint8_t *data;  /* received: opened in place */
-	size_t len;     /* of all packets together */
-	size_t packet;  /* bytes of each, the last one may be shorter */
+	uint32_t via;  /* the caller's number of the socket; a subflow keeps to it */
+	uint8_t *data; /* received: opened in place */
+	size_t len;    /* of all packets together */
+	size_t packet; /* bytes of each, the last one may be shorter */
 };
 
 /*
@@ -84,18 +84,25 @@ size_t session_farewell(struct session *s, uint8_t subflow, uint8_t *buf, size_t
 ns_t session_deadline(const struct session *s);
 void session_expire(struct session *s, ns_t now);
 
-/* Client: a subflow over this uplink to this address of the server. `tier` is its
- * priority. `known`: the peer has answered there. -ENOSPC: too many; -ENOMEM. */
-int session_add_subflow(struct session *s, uint8_t uplink, const struct addr *local,
-			const struct addr *remote, bool known, ns_t now) MUST_CHECK;
-/* The uplink has gone, or is back; its address may be another one. */
-void session_uplink_down(struct session *s, uint8_t uplink, ns_t now);
-void session_uplink_up(struct session *s, uint8_t uplink, const struct addr *local,
-		       ns_t now);
+/* Where a subflow goes along. */
+struct subflow_way {
+	struct addr local, remote;
+	uint32_t via;
+	uint8_t uplink; /* its id: what the peer calls an address id */
+};
+
+/* Client: one more subflow. `known`: the peer has answered there. Its id is
+ * returned. -ENOSPC: there were too many; -ENOMEM. */
+int session_add_subflow(struct session *s, const struct subflow_way *way, bool known,
+			ns_t now) MUST_CHECK;
+/* Its socket has gone, or there is one again, with this address. */
+void session_subflow_down(struct session *s, uint8_t id, ns_t now);
+void
+session_subflow_up(struct session *s, uint8_t id, const struct addr *local, ns_t now);
 /* Somebody says that it leads nowhere: it has to prove itself, if others live. */
-void session_uplink_doubt(struct session *s, uint8_t uplink, ns_t now);
+void session_subflow_doubt(struct session *s, uint8_t id, ns_t now);
 /* Both directions; at once. */
-void session_set_tier(struct session *s, uint8_t uplink, uint8_t tier);
+void session_set_tier(struct session *s, uint8_t id, uint8_t tier);
 
 /* Client: opens a stream; `request` says where to. NULL: no memory, too many. */
 struct stream *

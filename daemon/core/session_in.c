@@ -279,8 +279,10 @@ read_frames(struct session *s, struct inbound *in, const uint8_t *at,
 static void
 follow(struct session *s, struct subflow *sf, const struct burst *b, size_t len)
 {
-	if (s->cfg.role == SESSION_SERVER && !addr_equal(&sf->remote, &b->remote)) {
+	if (s->cfg.role == SESSION_SERVER &&
+	    (!addr_equal(&sf->remote, &b->remote) || sf->via != b->via)) {
 		sf->remote = b->remote;
+		sf->via = b->via;
 		sf->proven = false;
 		sf->moved = true;
 		sf->bytes_in = len;
@@ -290,7 +292,7 @@ follow(struct session *s, struct subflow *sf, const struct burst *b, size_t len)
 			memset(sf->challenge, 0, sizeof(sf->challenge));
 	}
 	/* By another uplink came what the server sent to a borrowed address. */
-	if (s->cfg.role == SESSION_SERVER || b->uplink == sf->uplink)
+	if (s->cfg.role == SESSION_SERVER || b->via == sf->via)
 		sf->local = b->local;
 }
 

@@ -320,7 +320,7 @@ address(const struct subflow *sf, struct burst *ret)
 {
 	ret->local = sf->local;
 	ret->remote = sf->remote;
-	ret->uplink = sf->uplink;
+	ret->via = sf->via;
 }
 
 static size_t

@@ -19,10 +19,9 @@ session_join_hmac(const struct session *s, const struct subflow *sf, bool by_cli
 }
 
 static struct subflow *
-make(struct session *s, uint8_t id, const struct addr *local, const struct addr *remote,
-     ns_t now)
+make(struct session *s, uint8_t id, const struct subflow_way *way, ns_t now)
 {
-	struct subflow *sf = subflow_new(id, local, remote, s->cfg.cc, now);
+	struct subflow *sf = subflow_new(id, &way->local, &way->remote, s->cfg.cc, now);
 
 	if (sf == NULL)
 		return NULL;
@@ -31,6 +30,8 @@ make(struct session *s, uint8_t id, const struct addr *local, const struct addr 
 		subflow_free(sf);
 		return NULL;
 	}
+	sf->uplink = way->uplink;
+	sf->via = way->via;
 	sf->heard_at = now;
 	sf->answered_at = now;
 	s->subflows[id] = sf;
@@ -39,19 +40,18 @@ make(struct session *s, uint8_t id, const struct addr *local, const struct addr 
 }
 
 int
-session_add_subflow(struct session *s, uint8_t uplink, const struct addr *local,
-		    const struct addr *remote, bool known, ns_t now)
+session_add_subflow(struct session *s, const struct subflow_way *way, bool known,
+		    ns_t now)
 {
 	struct subflow *sf;
 
 	assert(s->cfg.role == SESSION_CLIENT);
 	if (s->next_subflow >= SESSION_SUBFLOWS_MAX)
 		return -ENOSPC;
-	sf = make(s, s->next_subflow, local, remote, now);
+	sf = make(s, s->next_subflow, way, now);
 	if (sf == NULL)
 		return -ENOMEM;
 	s->next_subflow++;
-	sf->uplink = uplink;
 	sf->proven = true;
 	sf->words = SUBFLOW_JOIN;
 	sf->probe_at = now + RTT_INITIAL;
@@ -63,11 +63,12 @@ session_add_subflow(struct session *s, uint8_t uplink, const struct addr *local,
 struct subflow *
 session_accept_subflow(struct session *s, uint8_t id, const struct burst *b, ns_t now)
 {
+	const struct subflow_way way = {b->local, b->remote, b->via, 0};
 	struct subflow *sf;
 
 	if (s->cfg.role != SESSION_SERVER || s->n_subflows >= SUBFLOWS_ACCEPTED)
 		return NULL;
-	sf = make(s, id, &b->local, &b->remote, now);
+	sf = make(s, id, &way, now);
 	/* Until it is proven nothing else may tell that an answer got lost. */
 	if (sf != NULL)
 		sf->probe_at = now + RTT_INITIAL;
@@ -216,57 +217,45 @@ session_check_health(struct session *s, struct subflow *sf, ns_t now)
 }
 
 void
-session_uplink_down(struct session *s, uint8_t uplink, ns_t now)
+session_subflow_down(struct session *s, uint8_t id, ns_t now)
 {
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		struct subflow *sf = s->subflows[i];
+	struct subflow *sf = s->subflows[id];
 
-		if (sf == NULL || sf->uplink != uplink || sf->state == SUBFLOW_DEAD ||
-		    sf->state == SUBFLOW_JOINING)
-			continue;
-		give_up_flight(s, sf, now);
-		subflow_enter(sf, SUBFLOW_DEAD, now);
-		sf->probe_at = NS_NEVER;
-	}
+	if (sf->state == SUBFLOW_DEAD || sf->state == SUBFLOW_JOINING)
+		return;
+	give_up_flight(s, sf, now);
+	subflow_enter(sf, SUBFLOW_DEAD, now);
+	sf->probe_at = NS_NEVER;
 }
 
 void
-session_uplink_doubt(struct session *s, uint8_t uplink, ns_t now)
+session_subflow_doubt(struct session *s, uint8_t id, ns_t now)
 {
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		struct subflow *sf = s->subflows[i];
+	struct subflow *sf = s->subflows[id];
 
-		if (sf != NULL && sf->uplink == uplink && sf->state == SUBFLOW_ACTIVE &&
-		    session_has_active(s, sf))
-			suspect(s, sf, now);
-	}
+	if (sf->state == SUBFLOW_ACTIVE && session_has_active(s, sf))
+		suspect(s, sf, now);
 }
 
 void
-session_uplink_up(struct session *s, uint8_t uplink, const struct addr *local, ns_t now)
+session_subflow_up(struct session *s, uint8_t id, const struct addr *local, ns_t now)
 {
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		struct subflow *sf = s->subflows[i];
+	struct subflow *sf = s->subflows[id];
 
-		if (sf == NULL || sf->uplink != uplink)
-			continue;
-		sf->local = *local;
-		if (sf->state == SUBFLOW_DEAD)
-			subflow_probe(sf, now);
-	}
+	sf->local = *local;
+	if (sf->state == SUBFLOW_DEAD)
+		subflow_probe(sf, now);
 }
 
 void
-session_set_tier(struct session *s, uint8_t uplink, uint8_t tier)
+session_set_tier(struct session *s, uint8_t id, uint8_t tier)
 {
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		struct subflow *sf = s->subflows[i];
+	struct subflow *sf = s->subflows[id];
 
-		if (sf == NULL || sf->uplink != uplink || sf->tier == tier)
-			continue;
-		sf->tier = tier;
-		sf->prio_seq++;
-		sf->words |= SUBFLOW_PRIO;
-		s->tell_prio = true;
-	}
+	if (sf->tier == tier)
+		return;
+	sf->tier = tier;
+	sf->prio_seq++;
+	sf->words |= SUBFLOW_PRIO;
+	s->tell_prio = true;
 }

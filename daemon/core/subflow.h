@@ -58,6 +58,7 @@ enum {
 struct subflow {
 	uint8_t id;
 	uint8_t uplink;    /* the client's; the server learns it as address id */
+	uint32_t via;      /* burst.via */
 	uint8_t tier;      /* by our own policy */
 	uint8_t tier_peer; /* what the peer asks of us (MP_PRIO) */
 	uint64_t prio_seq, prio_seen;

@@ -357,11 +357,26 @@ on_stream(struct world *w, enum act act, struct slot *slot, uint8_t arg)
 static void
 add_subflow(struct world *w, uint8_t uplink, uint8_t arg)
 {
-	struct addr local = address(100u + uplink), remote = address(arg);
+	const struct subflow_way way = {address(100u + uplink), address(arg), uplink,
+					uplink};
 
 	if (w->cfg.role == SESSION_CLIENT)
-		(void)!session_add_subflow(w->s, uplink, &local, &remote,
-					   (arg & 1) != 0, w->now);
+		(void)!session_add_subflow(w->s, &way, (arg & 1) != 0, w->now);
+}
+
+static void
+on_subflow(struct world *w, enum act act, uint8_t id, uint8_t arg)
+{
+	struct addr local = address(arg);
+
+	if (session_subflow(w->s, id) == NULL)
+		return;
+	if (act == ACT_TIER)
+		session_set_tier(w->s, id, arg % (FRAME_TIER_MAX + 1));
+	else if (act == ACT_DOWN)
+		session_subflow_down(w->s, id, w->now);
+	else
+		session_subflow_up(w->s, id, &local, w->now);
 }
 
 static void
@@ -369,14 +384,11 @@ program(struct world *w, struct script *sc)
 {
 	enum act act = (enum act)(byte(sc) % ACT_COUNT);
 	uint8_t which = byte(sc), arg = byte(sc);
-	struct addr local = address(arg);
 
 	switch (act) {
 	case ACT_TIER:
-		session_set_tier(w->s, which % 4, arg % (FRAME_TIER_MAX + 1));
-		break;
-	case ACT_DOWN: session_uplink_down(w->s, which % 4, w->now); break;
-	case ACT_UP: session_uplink_up(w->s, which % 4, &local, w->now); break;
+	case ACT_DOWN:
+	case ACT_UP: on_subflow(w, act, which % 4 + 1, arg); break;
 	case ACT_SUBFLOW: add_subflow(w, which % 4, arg); break;
 	case ACT_OPEN:
 	case ACT_WRITE:
@@ -676,7 +688,6 @@ deliver(struct world *w, size_t len, uint8_t flags, bool twice)
 	struct burst b = {
 		.local = address(200),
 		.remote = address(flags >> 1 & 3),
-		.uplink = 0,
 		.data = w->in,
 		.len = len,
 		.packet = len,

@@ -328,7 +328,7 @@ turn(struct chaos *c, struct fault *f, bool on)
 	case FAULT_TIER:
 		if (on)
 			session_set_tier(world_session(c->w, SIM_CLIENT),
-					 (uint8_t)f->link, (uint8_t)f->value);
+					 world_subflow(f->link), (uint8_t)f->value);
 		break;
 	case FAULT_ATTACK: set_taps(c, f->link, on); break;
 	case FAULT_SILENCE:

@@ -393,7 +393,7 @@ lies_about_an_uplink(void **state)
 	(void)state;
 	for (int i = 0; i < 30; i++) {
 		world_finish(w, t, SEC / 10);
-		session_uplink_doubt(world_session(w, SIM_CLIENT), 0, world_now(w));
+		session_subflow_doubt(world_session(w, SIM_CLIENT), 1, world_now(w));
 		assert_int_not_equal(
 			session_subflow(world_session(w, SIM_CLIENT), 1)->state,
 			SUBFLOW_DEAD);

@@ -124,18 +124,25 @@ world_free(struct world *w)
 	free(w);
 }
 
+uint8_t
+world_subflow(unsigned link)
+{
+	return (uint8_t)(link + 1);
+}
+
 unsigned
 world_add_link(struct world *w, const struct sim_lane *up, const struct sim_lane *down)
 {
 	int link = net_add_link(w->net, up, down);
-	struct addr local;
+	struct subflow_way way = {.remote = w->server};
 
 	if (link < 0)
 		world_fail(w, "no more links");
-	local = net_client_addr((unsigned)link, AF_INET);
-	local.port = w->uplinks[link].port = CLIENT_PORT;
-	if (session_add_subflow(w->s[SIM_CLIENT], (uint8_t)link, &local, &w->server,
-				w->n_links == 0, w->now) < 0)
+	way.local = net_client_addr((unsigned)link, AF_INET);
+	way.local.port = w->uplinks[link].port = CLIENT_PORT;
+	way.via = (uint32_t)link;
+	if (session_add_subflow(w->s[SIM_CLIENT], &way, w->n_links == 0, w->now) !=
+	    (int)world_subflow((unsigned)link))
 		world_fail(w, "no subflow over link %d", link);
 	w->n_links++;
 	return (unsigned)link;
@@ -151,11 +158,11 @@ world_set_uplink(struct world *w, unsigned link, bool up)
 		return;
 	u->down = !up;
 	if (!up) {
-		session_uplink_down(w->s[SIM_CLIENT], (uint8_t)link, w->now);
+		session_subflow_down(w->s[SIM_CLIENT], world_subflow(link), w->now);
 		return;
 	}
 	local.port = ++u->port;
-	session_uplink_up(w->s[SIM_CLIENT], (uint8_t)link, &local, w->now);
+	session_subflow_up(w->s[SIM_CLIENT], world_subflow(link), &local, w->now);
 }
 
 struct sim_net *
@@ -416,12 +423,12 @@ output(struct world *w, enum sim_side side)
 			.dst = b.remote,
 			.data = w->buf + at,
 			.len = min_size(b.packet, len - at),
-			.link = b.uplink,
+			.link = (uint8_t)b.via,
 			.to = 1 - side,
 		};
 		int err = 0;
 
-		if (side == SIM_SERVER || !w->uplinks[b.uplink].down)
+		if (side == SIM_SERVER || !w->uplinks[b.via].down)
 			err = net_send(w->net, &d, w->now);
 		if (err < 0)
 			world_fail(w, "cannot send: %d", err);
@@ -448,7 +455,7 @@ input(struct world *w)
 		struct burst b = {
 			.local = d.dst,
 			.remote = d.src,
-			.uplink = d.link,
+			.via = d.link,
 			.data = d.data,
 			.len = d.len,
 			.packet = d.len,

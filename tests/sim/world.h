@@ -47,9 +47,10 @@ struct world;
 struct world *world_new(const struct world_options *opt);
 void world_free(struct world *w);
 
-/* A link, and a subflow over it; `known` as session_add_subflow(). */
+/* A link, and a subflow over it. */
 unsigned
 world_add_link(struct world *w, const struct sim_lane *up, const struct sim_lane *down);
+uint8_t world_subflow(unsigned link); /* its id in both sessions */
 struct sim_net *world_net(struct world *w);
 struct session *world_session(struct world *w, enum sim_side side);
 ns_t world_now(const struct world *w);
