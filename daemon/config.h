@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "daemon/core/crypto.h"
 #include "daemon/core/limits.h"
+#include "daemon/core/scheduler.h"
 
 #include <net/if.h>
 
@@ -95,8 +96,9 @@ struct config { /* [general] and [uplinks] */
 	char state_directory[CONFIG_PATH_MAX];
 	enum log_level log_level;
 	enum config_pm mptcp_pm;
-	char congestion[16];  /* of the legs; default bbr where the kernel has it */
-	uint32_t max_streams; /* of the whole daemon */
+	char congestion[16]; /* of the legs; default bbr where the kernel has it */
+	enum scheduler_kind scheduler; /* udp, of what this side sends */
+	uint32_t max_streams;          /* of the whole daemon */
 
 	struct addr listen[CONFIG_LISTEN_MAX]; /* server */
 	size_t n_listen;

@@ -63,6 +63,14 @@ static const struct config_word protections[] = {
 	{0},
 };
 
+static const struct config_word schedulers[] = {
+	{.text = "earliest", .value = SCHEDULER_EARLIEST},
+	{.text = "minrtt", .value = SCHEDULER_MINRTT},
+	{.text = "lowest-latency", .value = SCHEDULER_LOWEST_LATENCY},
+	{.text = "redundant", .value = SCHEDULER_REDUNDANT},
+	{0},
+};
+
 static const struct config_word booleans[] = {
 	{.text = "yes", .value = true},
 	{.text = "no", .value = false},
@@ -102,6 +110,9 @@ const struct config_key config_keys[] = {
 	{KIND_GENERAL, "congestion", .type = TYPE_CONGESTION, .max = CONGESTION_MAX,
 	 .roles = FOR_BOTH, .initial = "bbr", AT(config, congestion),
 	 .help = "congestion control between the daemons"},
+	{KIND_GENERAL, "scheduler", ONE_OF(schedulers), .roles = FOR_BOTH,
+	 .initial = "earliest", AT(config, scheduler),
+	 .help = "which subflow of the udp transport carries what"},
 	{KIND_GENERAL, "max_streams", .type = TYPE_NUMBER, .min = 1, .max = 1000000,
 	 .roles = FOR_BOTH, .initial = "4096", AT(config, max_streams),
 	 .help = "streams at one time, in the whole daemon"},

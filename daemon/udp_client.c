@@ -219,7 +219,7 @@ begin_session(struct udp_client *c, const struct initiator_result *r, unsigned w
 		.index = c->race.offer.session_index,
 		.index_peer = r->answer.session_index,
 		.cc = udp_congestion(c->config),
-		.scheduler = SCHEDULER_EARLIEST,
+		.scheduler = c->config->scheduler,
 		.max_streams = c->config->max_streams < r->answer.max_streams
 				       ? c->config->max_streams
 				       : r->answer.max_streams,

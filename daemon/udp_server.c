@@ -239,7 +239,7 @@ make_session(struct udp_server *sv, struct pending *p)
 		.index = p->answer.session_index,
 		.index_peer = p->offer.session_index,
 		.cc = udp_congestion(sv->config),
-		.scheduler = SCHEDULER_EARLIEST,
+		.scheduler = sv->config->scheduler,
 		.max_streams = sv->config->max_streams + REFUSED_MAX,
 		.memory = MEMORY,
 	};

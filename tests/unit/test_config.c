@@ -166,6 +166,9 @@ static const struct {
 	{GENERAL "congestion = ../bbr\n",
 	 "f.conf: [general] congestion: \"../bbr\" is not the name of a congestion "
 	 "control, such as bbr or cubic, of at most 15 bytes"},
+	{GENERAL "scheduler = roundrobin\n",
+	 "f.conf: [general] scheduler: \"roundrobin\" is not one of earliest, minrtt, "
+	 "lowest-latency, redundant"},
 	{CLIENT "[uplink a/b]\n",
 	 "f.conf:9: \"[uplink a/b]\" needs one blank and a name of at most 31 letters, "
 	 "digits, '.', '-' or '_'"},
@@ -389,6 +392,7 @@ test_fills_in_the_defaults(void **state)
 	assert_int_equal(c->log_level, LOG_LEVEL_INFO);
 	assert_int_equal(c->mptcp_pm, PM_AUTO);
 	assert_string_equal(c->congestion, "bbr");
+	assert_int_equal(c->scheduler, SCHEDULER_EARLIEST);
 	assert_int_equal(c->max_streams, 4096);
 	assert_int_equal(c->n_listen + c->n_uplinks_allow + c->n_uplinks_deny, 0);
 	assert_int_equal(c->n_uplinks, 2);
@@ -510,6 +514,23 @@ test_priorities_have_words(void **state)
 	}
 	assert_string_equal(config_ingress_name(INGRESS_FORWARD), "forward");
 	assert_string_equal(config_ingress_name(INGRESS_HTTP), "http");
+}
+
+/* The words are the core's names, and there is one for each of its schedulers. */
+static void
+test_schedulers_have_words(void **state)
+{
+	(void)state;
+	for (int k = SCHEDULER_EARLIEST; k <= SCHEDULER_REDUNDANT; k++) {
+		char text[512];
+		struct config *c;
+
+		snprintf(text, sizeof(text), DAEMON "scheduler = %s\n",
+			 scheduler_name((enum scheduler_kind)k));
+		c = parse_good(text);
+		assert_int_equal(c->scheduler, k);
+		config_free(c);
+	}
 }
 
 static void
@@ -704,6 +725,7 @@ main(void)
 		cmocka_unit_test(test_fills_in_the_defaults),
 		cmocka_unit_test(test_reads_every_value),
 		cmocka_unit_test(test_priorities_have_words),
+		cmocka_unit_test(test_schedulers_have_words),
 		cmocka_unit_test(test_loads_files_only_and_not_too_large),
 		cmocka_unit_test(test_samples_load_and_have_every_key),
 		cmocka_unit_test(test_samples_say_what_is_true),
