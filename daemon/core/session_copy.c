@@ -1,4 +1,4 @@
-#include "daemon/core/session_parts.h"
+#include "daemon/core/session_packet.h"
 
 /* A copy that wins less is not worth its bytes. */
 #define COPY_GAIN (5 * NS_PER_MS)

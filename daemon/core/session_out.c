@@ -1,4 +1,4 @@
-#include "daemon/core/session_parts.h"
+#include "daemon/core/session_packet.h"
 
 #include <string.h>
 

@@ -4,7 +4,6 @@
  *
  *	session.c          life, streams, events, deadlines
  *	session_in.c       packets that came: opens them, reads their frames
- *	session_packet.c   one packet to send: acknowledgements, words, sealing
  *	session_out.c      which subflow carries what
  *	session_copy.c     copies of what would arrive too late
  *	session_fate.c     what became of what was sent
@@ -27,22 +26,6 @@ enum {
 	TURN_BYTES = 16 * 1024, /* of one stream, before the next one's turn */
 	/* A stream's frame is not begun in less room, unless the packet is empty. */
 	FRAME_ROOM_MIN = 64,
-};
-
-/* What an item of a sent packet was. */
-enum item_kind {
-	ITEM_CHUNK,
-	ITEM_COPY, /* of a chunk that is in flight elsewhere */
-	ITEM_WORD, /* off: enum stream_word */
-	ITEM_SESSION_MAX,
-	ITEM_SUBFLOW_WORD, /* stream: subflow id, off: enum subflow_word */
-};
-
-/* A packet that is being filled. */
-struct outbound {
-	uint8_t *buf;
-	size_t len, max; /* frames end at `max`: the tag has its room behind */
-	struct sent sent;
 };
 
 struct epoch {
@@ -105,22 +88,6 @@ void session_turn_all(struct session *s);
 bool session_is_past(const struct session *s, uint64_t id);
 /* Bytes that a stream will not bring any more count as consumed. */
 void session_give_up_input(struct session *s, struct stream *st);
-
-/* session_packet.c: `size` is the most that the whole packet may have. */
-void packet_begin(struct outbound *p, uint8_t *buf, size_t size);
-bool packet_put(struct outbound *p, const struct frame *f);
-bool packet_has_items(const struct outbound *p);
-void packet_note(struct outbound *p, struct item it);
-void packet_put_acks(struct session *s, struct outbound *p, struct subflow *sf);
-void
-packet_put_subflow_words(struct session *s, struct outbound *p, struct subflow *sf);
-void packet_put_prios(struct session *s, struct outbound *p);
-/* A chunk's frame and bytes; `c` shrinks to what fits. False: the packet is full. */
-bool packet_put_chunk(struct outbound *p, const struct stream *st, struct chunk *c);
-/* Seals and remembers it. Returns its bytes, 0 when it came to nothing. */
-size_t packet_finish(struct session *s, struct subflow *sf, struct outbound *p);
-size_t
-packet_send_mtu_probe(struct session *s, struct subflow *sf, uint8_t *buf, size_t size);
 
 /* session_copy.c */
 /* Nothing new goes out: `by`, which is ready, repeats what others bring later. */
