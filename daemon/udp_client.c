@@ -4,9 +4,9 @@
 #include "daemon/core/initiator.h"
 #include "daemon/core/subflow.h"
 #include "daemon/endpoints.h"
-#include "daemon/io/udp.h"
 #include "daemon/secret.h"
 #include "daemon/tunnel_udp.h"
+#include "daemon/udp_ports.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,28 +21,14 @@
 
 enum { LOOKUP_EVERY = 120, /* ticks without a session */ MEMORY = 64 * 1024 * 1024 };
 
-struct udp_client;
-
-/* The socket of one uplink. */
-struct port {
-	struct udp_client *client;
-	const struct uplink *uplink;
-	struct udp_sock sock;
-	struct watch watch;
-	struct addr local; /* as it was opened */
-	bool open;
-	uint8_t subflow; /* id in the session; 0: none */
-};
-
 struct udp_client {
 	struct tunnel_udp udp;
 	struct loop *loop;
 	const struct config *config;
 	struct uplinks *uplinks;
 	struct endpoints endpoints;
-	struct udp_inbox *inbox;
 	uint8_t private_key[CRYPTO_KEY_LEN], psk[CRYPTO_KEY_LEN];
-	struct port ports[UPLINKS_MAX]; /* by uplink id - 1 */
+	struct udp_ports ports;
 	struct initiator race;
 	bool racing;
 	struct timer race_timer, tick;
@@ -55,9 +41,20 @@ struct udp_client {
 };
 
 static void on_race_timer(void *arg);
-static void close_port(struct port *p);
 
 /* The race */
+
+static void
+race_over(struct udp_client *c, uint8_t uplink, const uint8_t msg[HANDSHAKE_LEN])
+{
+	for (size_t i = 0; i < UDP_PORTS_MAX; i++) {
+		struct udp_port *p = &c->ports.at[i];
+
+		/* What cannot be sent is sent again in time. */
+		if (p->open && p->uplink->id == uplink)
+			udp_port_send(p, msg, HANDSHAKE_LEN, HANDSHAKE_LEN);
+	}
+}
 
 static void
 race(struct udp_client *c)
@@ -65,21 +62,27 @@ race(struct udp_client *c)
 	ns_t now = loop_now(c->loop), at;
 	uint8_t msg[HANDSHAKE_LEN];
 
+	for (uint8_t id = 1; id <= UPLINKS_MAX && c->racing; id++) {
+		if (initiator_output(&c->race, id, now, msg))
+			race_over(c, id, msg);
+	}
 	if (!c->racing)
 		return;
-	for (size_t i = 0; i < UPLINKS_MAX; i++) {
-		struct port *p = &c->ports[i];
-		const struct udp_burst b = {
-			.data = msg, .len = sizeof(msg), .packet = sizeof(msg)};
-
-		/* What cannot be sent is sent again in time. */
-		if (p->open && initiator_output(&c->race, (unsigned)i + 1, now, msg) &&
-		    udp_send(&p->sock, &b) < 0)
-			continue;
-	}
 	at = initiator_deadline(&c->race);
 	timer_set(&c->race_timer,
 		  at == NS_NEVER ? NS_NEVER : max_ns(at - now, NS_PER_MS));
+}
+
+/* An uplink takes part while any of its ports is open. */
+static void
+race_uplink(struct udp_client *c, const struct uplink *u)
+{
+	bool up = false;
+
+	for (size_t i = 0; i < UDP_PORTS_MAX; i++)
+		up |= c->ports.at[i].open && c->ports.at[i].uplink == u;
+	if (c->racing)
+		initiator_set_uplink(&c->race, u->id, up, loop_now(c->loop));
 }
 
 static void
@@ -116,8 +119,8 @@ start_race(struct udp_client *c)
 		(uint32_t)seed[0] << 16 | (uint32_t)seed[1] << 8 | seed[2];
 	c->racing = initiator_init(&c->race, &secrets, &offer, seed, now) == 0;
 	crypto_wipe(seed, sizeof(seed));
-	for (size_t i = 0; c->racing && i < UPLINKS_MAX; i++)
-		initiator_set_uplink(&c->race, (unsigned)i + 1, c->ports[i].open, now);
+	for (size_t i = 0; i < uplinks_count(c->uplinks); i++)
+		race_uplink(c, uplinks_at(c->uplinks, i));
 	race(c);
 }
 
@@ -127,18 +130,8 @@ static void
 on_send(void *arg, const struct burst *b)
 {
 	struct udp_client *c = arg;
-	struct port *p = &c->ports[b->via];
-	const struct udp_burst out = {
-		.data = b->data, .len = b->len, .packet = b->packet};
-	ssize_t n;
 
-	if (!p->open)
-		return;
-	n = udp_send(&p->sock, &out);
-	if (n < 0 && udp_is_gone((int)n)) {
-		close_port(p);
-		session_subflow_down(c->session.core, p->subflow, loop_now(c->loop));
-	}
+	udp_port_send(&c->ports.at[b->via], b->data, b->len, b->packet);
 }
 
 static void
@@ -149,6 +142,16 @@ on_news(void *arg, struct stream *st, uint8_t news)
 		udp_stream_news(st->user, news);
 }
 
+/* The session and its streams are over. */
+static void
+drop_session(struct udp_client *c)
+{
+	tunnel_udp_reset_streams(&c->udp, &c->session);
+	udp_session_done(&c->session);
+	for (size_t i = 0; i < UDP_PORTS_MAX; i++)
+		c->ports.at[i].subflow = 0;
+}
+
 static void
 end_session(struct udp_client *c, const char *why)
 {
@@ -156,10 +159,7 @@ end_session(struct udp_client *c, const char *why)
 		return;
 	log_warn("session lost: transport=udp server=%s reason=\"%s\"",
 		 c->config->server.name, why);
-	tunnel_udp_reset_streams(&c->udp, &c->session);
-	udp_session_done(&c->session);
-	for (size_t i = 0; i < UPLINKS_MAX; i++)
-		c->ports[i].subflow = 0;
+	drop_session(c);
 	snprintf(c->state_text, sizeof(c->state_text), "connecting: %s", why);
 	start_race(c);
 }
@@ -171,16 +171,16 @@ on_over(void *arg)
 }
 
 static int
-add_subflow(struct udp_client *c, const struct port *p, bool known)
+add_subflow(struct udp_client *c, const struct udp_port *p, bool known)
 {
-	const struct subflow_way way = {p->local, p->sock.remote,
-					(uint32_t)(p - c->ports), p->uplink->id};
+	const struct subflow_way way = {p->local, p->remote,
+					(uint32_t)(p - c->ports.at), p->uplink->id};
 
 	return session_add_subflow(c->session.core, &way, known, loop_now(c->loop));
 }
 
 static void
-use_port(struct udp_client *c, struct port *p, bool known)
+use_port(struct udp_client *c, struct udp_port *p, bool known)
 {
 	int id;
 
@@ -211,7 +211,8 @@ begin_waiting(struct udp_client *c)
 }
 
 static void
-begin_session(struct udp_client *c, const struct initiator_result *r, unsigned winner)
+begin_session(struct udp_client *c, const struct initiator_result *r,
+	      struct udp_port *winner)
 {
 	const struct session_settings cfg = {
 		.role = SESSION_CLIENT,
@@ -238,17 +239,18 @@ begin_session(struct udp_client *c, const struct initiator_result *r, unsigned w
 		 c->config->server.name, aead_name(cfg.aead));
 	log_info("session up: transport=udp server=%s aead=%s", c->config->server.name,
 		 aead_name(cfg.aead));
-	use_port(c, &c->ports[winner - 1], true);
-	for (size_t i = 0; i < UPLINKS_MAX; i++) {
-		if (i != winner - 1)
-			use_port(c, &c->ports[i], false);
+	use_port(c, winner, true);
+	for (size_t i = 0; i < UDP_PORTS_MAX; i++) {
+		if (&c->ports.at[i] != winner)
+			use_port(c, &c->ports.at[i], false);
 	}
 	begin_waiting(c);
 }
 
 /* An answer of the race. The same server as before still has the old session. */
 static void
-on_answer(struct udp_client *c, const struct initiator_result *r, unsigned winner)
+on_answer(struct udp_client *c, const struct initiator_result *r,
+	  struct udp_port *winner)
 {
 	bool same = crypto_equal(r->answer.boot_id, c->answer.boot_id,
 				 sizeof(r->answer.boot_id));
@@ -261,41 +263,29 @@ on_answer(struct udp_client *c, const struct initiator_result *r, unsigned winne
 	if (c->session.core != NULL) {
 		log_warn(same ? "nothing was heard of the session: its streams are gone"
 			      : "the server was restarted: its streams are gone");
-		tunnel_udp_reset_streams(&c->udp, &c->session);
-		udp_session_done(&c->session);
-		for (size_t i = 0; i < UPLINKS_MAX; i++)
-			c->ports[i].subflow = 0;
+		drop_session(c);
 	}
 	begin_session(c, r, winner);
 	end_race(c);
 }
 
-/* Sockets */
+/* Ports */
 
 static void
-take(struct port *p, struct udp_burst *b)
+on_burst(void *arg, struct udp_port *p, const struct burst *b)
 {
-	struct udp_client *c = p->client;
+	struct udp_client *c = arg;
 	struct initiator_result r;
 
 	if ((b->data[0] & WIRE_IS_PACKET) != 0) {
-		const struct burst in = {
-			.local = p->local,
-			.remote = b->remote,
-			.via = (uint32_t)(p - c->ports),
-			.data = b->data,
-			.len = b->len,
-			.packet = b->packet,
-		};
-
-		udp_session_input(&c->session, &in);
+		udp_session_input(&c->session, b);
 		return;
 	}
 	if (!c->racing)
 		return;
 	if (initiator_input(&c->race, p->uplink->id, b->data,
 			    min_size(b->len, b->packet), loop_now(c->loop), &r) == 0) {
-		on_answer(c, &r, p->uplink->id);
+		on_answer(c, &r, p);
 		crypto_wipe(&r, sizeof(r));
 	} else {
 		race(c);
@@ -303,60 +293,43 @@ take(struct port *p, struct udp_burst *b)
 }
 
 static void
-close_port(struct port *p)
+on_open(void *arg, struct udp_port *p)
 {
-	if (!p->open)
-		return;
-	watch_done(&p->watch);
-	udp_close(&p->sock);
-	p->open = false;
-	if (p->client->racing)
-		initiator_set_uplink(&p->client->race, p->uplink->id, false,
-				     loop_now(p->client->loop));
+	struct udp_client *c = arg;
+
+	race_uplink(c, p->uplink);
+	use_port(c, p, false);
+	race(c);
 }
 
 static void
-lose_port(struct port *p)
+on_lost(void *arg, struct udp_port *p)
 {
-	struct udp_client *c = p->client;
+	struct udp_client *c = arg;
 
-	close_port(p);
-	if (c->session.core == NULL || p->subflow == 0)
+	race_uplink(c, p->uplink);
+	if (p->subflow == 0)
 		return;
 	session_subflow_down(c->session.core, p->subflow, loop_now(c->loop));
 	udp_session_touch(&c->session);
 }
 
 static void
-on_ready(void *arg, int what)
+on_doubt(void *arg, struct udp_port *p)
 {
-	struct port *p = arg;
-	struct udp_client *c = p->client;
-	size_t bytes = 0;
+	struct udp_client *c = arg;
 
-	(void)what;
-	for (int messages = 0;
-	     messages < UDP_TURN_MESSAGES && bytes < UDP_TURN_BYTES;) {
-		struct udp_burst b;
-		int n = udp_receive(&p->sock, c->inbox);
+	if (p->subflow == 0)
+		return;
+	session_subflow_doubt(c->session.core, p->subflow, loop_now(c->loop));
+	udp_session_touch(&c->session);
+}
 
-		if (n < 0) {
-			lose_port(p);
-			return;
-		}
-		while (p->open && udp_inbox_next(c->inbox, &b)) {
-			bytes += b.len;
-			take(p, &b);
-		}
-		messages += n;
-		if (!p->open || !udp_inbox_is_full(c->inbox))
-			break;
-	}
-	/* ICMP can be forged: it is a reason to ask, no more. */
-	if (p->open && udp_take_soft(&p->sock) < 0 && p->subflow != 0) {
-		session_subflow_doubt(c->session.core, p->subflow, loop_now(c->loop));
-		udp_session_touch(&c->session);
-	}
+static void
+close_port(struct udp_client *c, struct udp_port *p)
+{
+	udp_port_close(p);
+	on_lost(c, p);
 }
 
 static bool
@@ -366,45 +339,42 @@ is_wanted(const struct uplink *u)
 	       u->state == UPLINK_DEAD;
 }
 
-static void
-open_port(struct port *p, const struct addr *remote)
+/* Closes what this uplink cannot have any more. Returns whether one is left. */
+static bool
+keep_ports(struct udp_client *c, const struct uplink *u)
 {
-	struct udp_client *c = p->client;
-	const struct addr *local = uplink_addr(p->uplink, remote->family);
+	bool any = false;
 
-	if (udp_open_client(p->uplink->interface, local, remote, &p->sock) < 0)
-		return;
-	if (watch_init(&p->watch, c->loop, p->sock.fd, on_ready, p) < 0) {
-		udp_close(&p->sock);
-		return;
+	for (size_t i = 0; i < UDP_PORTS_MAX; i++) {
+		struct udp_port *p = &c->ports.at[i];
+		const struct addr *local;
+
+		if (p->uplink != u || !p->open)
+			continue;
+		local = uplink_addr(u, p->remote.family);
+		if (!is_wanted(u) || local == NULL || !addr_same_ip(&p->local, local)) {
+			close_port(c, p);
+			continue;
+		}
+		any = true;
+		if (p->subflow != 0)
+			session_set_tier(c->session.core, p->subflow,
+					 udp_tier(u->priority));
 	}
-	watch_want(&p->watch, LOOP_READ);
-	p->local = p->sock.local;
-	p->open = true;
-	if (c->racing)
-		initiator_set_uplink(&c->race, p->uplink->id, true, loop_now(c->loop));
-	use_port(c, p, false);
-	race(c);
+	return any;
 }
 
 static void
-refresh_port(struct udp_client *c, struct uplink *u)
+refresh_uplink(struct udp_client *c, const struct uplink *u)
 {
-	struct port *p = &c->ports[u->id - 1];
 	const struct addr *remote = endpoints_for(&c->endpoints, u);
-	const struct addr *local =
-		remote != NULL ? uplink_addr(u, remote->family) : NULL;
-	bool wanted = local != NULL && is_wanted(u);
+	struct udp_port *p;
 
-	p->uplink = u;
-	if (p->open && (!wanted || !addr_same_ip(&p->local, local)))
-		lose_port(p);
-	if (wanted && !p->open)
-		open_port(p, remote);
-	else if (p->open && p->subflow != 0 && c->session.core != NULL) {
-		session_set_tier(c->session.core, p->subflow, udp_tier(u->priority));
-		udp_session_touch(&c->session);
-	}
+	if (keep_ports(c, u) || remote == NULL || !is_wanted(u))
+		return;
+	p = udp_ports_find(&c->ports, u, remote, false);
+	if (p != NULL)
+		udp_port_open(p);
 }
 
 static void
@@ -413,7 +383,9 @@ refresh_ports(void *arg)
 	struct udp_client *c = arg;
 
 	for (size_t i = 0; i < uplinks_count(c->uplinks); i++)
-		refresh_port(c, uplinks_at(c->uplinks, i));
+		refresh_uplink(c, uplinks_at(c->uplinks, i));
+	if (c->session.core != NULL)
+		udp_session_touch(&c->session);
 	race(c);
 }
 
@@ -426,8 +398,8 @@ rotate(struct udp_client *c, ns_t now)
 		return;
 	c->rotated_at = now;
 	endpoints_next(&c->endpoints);
-	for (size_t i = 0; i < UPLINKS_MAX; i++)
-		close_port(&c->ports[i]);
+	for (size_t i = 0; i < UDP_PORTS_MAX; i++)
+		udp_port_close(&c->ports.at[i]);
 }
 
 static bool
@@ -490,8 +462,8 @@ uplink_changed(struct transport *base, struct uplink *u)
 {
 	struct udp_client *c = container_of(base, struct udp_client, udp.base);
 
-	refresh_port(c, u);
-	race(c);
+	(void)u;
+	refresh_ports(c);
 }
 
 static const char *
@@ -510,10 +482,8 @@ free_client(struct transport *base)
 	end_race(c);
 	timer_done(&c->race_timer);
 	timer_done(&c->tick);
-	for (size_t i = 0; i < UPLINKS_MAX; i++)
-		close_port(&c->ports[i]);
+	udp_ports_done(&c->ports);
 	endpoints_done(&c->endpoints);
-	udp_inbox_free(c->inbox);
 	crypto_wipe(c, sizeof(*c));
 	free(c);
 }
@@ -541,8 +511,9 @@ load_keys(struct udp_client *c, struct errmsg *why)
 static int
 init_parts(struct udp_client *c, struct errmsg *why)
 {
-	c->inbox = udp_inbox_new();
-	if (c->inbox == NULL ||
+	const struct udp_ports_handler h = {on_burst, on_open, on_lost, on_doubt, c};
+
+	if (udp_ports_init(&c->ports, c->loop, &h) < 0 ||
 	    timer_init(&c->race_timer, c->loop, on_race_timer, c) < 0 ||
 	    timer_init(&c->tick, c->loop, on_tick, c) < 0)
 		return errmsg_set(why, -ENOMEM, "no memory");
@@ -566,10 +537,6 @@ udp_client_new(struct loop *l, const struct config *conf, struct uplinks *u,
 	c->udp.base.ops = &ops;
 	endpoints_init(&c->endpoints, r, &conf->server, refresh_ports, c);
 	snprintf(c->state_text, sizeof(c->state_text), "connecting");
-	for (size_t i = 0; i < UPLINKS_MAX; i++) {
-		c->ports[i].client = c;
-		c->ports[i].sock.fd = -1;
-	}
 	if (init_parts(c, why) < 0) {
 		free_client(&c->udp.base);
 		return NULL;

@@ -27,6 +27,7 @@ enum {
 	WIRE_HEADER_LEN = 9,
 	WIRE_OVERHEAD = WIRE_HEADER_LEN + 16, /* and the tag */
 	WIRE_IS_PACKET = 0x80, /* of the first byte; without: a handshake message */
+	WIRE_OVER_TCP = 5,     /* what a TCP connection that carries both begins with */
 };
 
 struct packet_header {
