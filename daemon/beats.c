@@ -9,7 +9,7 @@ struct beat {
 	struct list node;
 	struct deferred grave;
 	struct mptcp_server *server;
-	struct peer *peer;
+	struct mptcp_peer *peer;
 	struct leg leg;
 	ns_t heard_at;
 };
@@ -100,7 +100,7 @@ greet(struct beat *b)
 }
 
 void
-beats_take(struct mptcp_server *sv, struct peer *p, struct leg *leg)
+beats_take(struct mptcp_server *sv, struct mptcp_peer *p, struct leg *leg)
 {
 	struct beat *b = calloc(1, sizeof(*b));
 
@@ -125,7 +125,7 @@ beats_take(struct mptcp_server *sv, struct peer *p, struct leg *leg)
 }
 
 void
-beats_expire(struct peer *p, ns_t now)
+beats_expire(struct mptcp_peer *p, ns_t now)
 {
 	while (!list_empty(&p->beats)) {
 		struct beat *b = list_entry(p->beats.prev, struct beat, node);
@@ -137,14 +137,14 @@ beats_expire(struct peer *p, ns_t now)
 }
 
 void
-beats_end_all(struct peer *p)
+beats_end_all(struct mptcp_peer *p)
 {
 	while (!list_empty(&p->beats))
 		beat_end(list_entry(p->beats.next, struct beat, node));
 }
 
 void
-beats_tell_lost(struct peer *p, uint64_t number, uint8_t address_id)
+beats_tell_lost(struct mptcp_peer *p, uint64_t number, uint8_t address_id)
 {
 	uint8_t lost[9];
 	struct beat *b;

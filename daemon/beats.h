@@ -14,10 +14,10 @@
 
 #define BEAT_LIFE (60 * NS_PER_SEC)
 
-void beats_take(struct mptcp_server *sv, struct peer *p, struct leg *leg);
-void beats_expire(struct peer *p, ns_t now);
-void beats_end_all(struct peer *p);
+void beats_take(struct mptcp_server *sv, struct mptcp_peer *p, struct leg *leg);
+void beats_expire(struct mptcp_peer *p, ns_t now);
+void beats_end_all(struct mptcp_peer *p);
 /* LOST: our subflow to the client's address `address_id` of leg `number` is dead. */
-void beats_tell_lost(struct peer *p, uint64_t number, uint8_t address_id);
+void beats_tell_lost(struct mptcp_peer *p, uint64_t number, uint8_t address_id);
 
 #endif

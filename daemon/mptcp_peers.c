@@ -1,58 +1,26 @@
 #include "daemon/mptcp_peers.h"
 
-#include "common/log.h"
-#include "daemon/secret.h"
-
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-
-#define VERSION_SILENCE (60 * NS_PER_SEC)
-
-static int
-init_responder(struct peers *ps, const uint8_t priv[CRYPTO_KEY_LEN])
-{
-	uint8_t seed[CRYPTO_KEY_LEN];
-	int err;
-
-	if (getrandom(seed, sizeof(seed), 0) != sizeof(seed))
-		return -errno;
-	err = responder_init(&ps->responder, HANDSHAKE_MPTCP, priv, seed, 0);
-	crypto_wipe(seed, sizeof(seed));
-	if (err == 0)
-		err = prng_bytes(&ps->responder.rng, ps->boot_id, sizeof(ps->boot_id));
-	return err;
-}
 
 int
-peers_init(struct peers *ps, const struct config *c, struct errmsg *why)
+mptcp_peers_init(struct mptcp_peers *ps, struct peers *known)
 {
-	uint8_t priv[CRYPTO_KEY_LEN];
 	int err;
 
 	memset(ps, 0, sizeof(*ps));
-	ps->config = c;
-	err = secret_load_key(c->private_key_file, priv, why);
+	ps->known = known;
+	err = peers_init_responder(known, HANDSHAKE_MPTCP, &ps->responder, 0);
 	if (err < 0)
 		return err;
-	err = init_responder(ps, priv);
-	crypto_wipe(priv, sizeof(priv));
-	ps->all = calloc(c->n_peers + 1, sizeof(*ps->all));
-	if (err < 0 || ps->all == NULL)
-		return errmsg_set(why, err < 0 ? err : -ENOMEM, "no memory");
-	for (size_t i = 0; i < c->n_peers; i++) {
-		struct peer *p = &ps->all[i];
-
-		p->config = &c->peers[i];
-		responder_peer_init(&p->handshakes);
-		list_init(&p->sessions);
-		list_init(&p->beats);
-		ps->n++;
-		if (p->config->preshared_key_file[0] == '\0')
-			continue;
-		err = secret_load_key(p->config->preshared_key_file, p->psk, why);
-		if (err < 0)
-			return err;
+	ps->all = calloc(known->n + 1, sizeof(*ps->all));
+	if (ps->all == NULL)
+		return -ENOMEM;
+	ps->n = known->n;
+	for (size_t i = 0; i < ps->n; i++) {
+		ps->all[i].known = &known->all[i];
+		list_init(&ps->all[i].sessions);
+		list_init(&ps->all[i].beats);
 	}
 	return 0;
 }
@@ -66,33 +34,20 @@ session_end(struct server_session *s)
 }
 
 void
-peers_done(struct peers *ps)
+mptcp_peers_done(struct mptcp_peers *ps)
 {
 	for (size_t i = 0; i < ps->n; i++) {
 		list_for_each_safe (it, &ps->all[i].sessions)
 			session_end(list_entry(it, struct server_session, node));
-		responder_peer_done(&ps->responder, &ps->all[i].handshakes);
-		crypto_wipe(&ps->all[i], sizeof(ps->all[i]));
 	}
 	free(ps->all);
-	responder_done(&ps->responder);
-	crypto_wipe(ps, sizeof(*ps));
-}
-
-static struct peer *
-find_peer(struct peers *ps, const uint8_t pub[CRYPTO_KEY_LEN])
-{
-	struct peer *found = NULL;
-
-	for (size_t i = 0; i < ps->n; i++) {
-		if (crypto_equal(ps->all[i].config->public_key, pub, CRYPTO_KEY_LEN))
-			found = &ps->all[i];
-	}
-	return found;
+	if (ps->known != NULL)
+		peers_done_responder(ps->known, HANDSHAKE_MPTCP, &ps->responder);
+	memset(ps, 0, sizeof(*ps));
 }
 
 static struct server_session *
-find_session(struct peers *ps, uint32_t index)
+find_session(struct mptcp_peers *ps, uint32_t index)
 {
 	for (size_t i = 0; i < ps->n; i++) {
 		list_for_each (it, &ps->all[i].sessions) {
@@ -108,7 +63,7 @@ find_session(struct peers *ps, uint32_t index)
 
 /* An index that neither a session nor a pending one has. */
 static int
-draw_index(struct peers *ps, uint32_t *ret_index)
+draw_index(struct mptcp_peers *ps, uint32_t *ret_index)
 {
 	int err;
 
@@ -118,43 +73,23 @@ draw_index(struct peers *ps, uint32_t *ret_index)
 	return err;
 }
 
-/* Not for each: an old initiation may be replayed by anybody. */
-static void
-tell_version(struct peer *p, uint8_t version, ns_t now)
-{
-	if (p->version_told_at != 0 && now - p->version_told_at < VERSION_SILENCE)
-		return;
-	p->version_told_at = now;
-	log_warn("peer refused: name=%s reason=\"it speaks protocol version %u, this "
-		 "server %u\"",
-		 p->config->name, version, HANDSHAKE_VERSION);
-}
-
 static int
-answer_new(struct peers *ps, struct responder_question *q, ns_t now)
+answer_new(struct mptcp_peers *ps, struct responder_question *q, ns_t now)
 {
-	struct peer *p = find_peer(ps, q->handshake.peer_public);
-	struct handshake_answer a = {0};
-	int err;
+	uint32_t index;
+	int err = draw_index(ps, &index);
 
-	err = p == NULL ? -EBADMSG : draw_index(ps, &a.session_index);
 	if (err < 0) {
 		responder_refuse(q);
 		return err;
 	}
-	a.aead = (uint8_t)aead_choose(q->offer.aead_mask, aead_fast_mask());
-	a.max_streams = p->config->max_streams;
-	a.allow_auth_only = p->config->allow_auth_only;
-	memcpy(a.boot_id, ps->boot_id, sizeof(a.boot_id));
-	err = responder_answer(&ps->responder, q, &p->handshakes, p->psk, &a, now);
-	if (err == -EPROTONOSUPPORT)
-		tell_version(p, q->offer.version, now);
-	return err;
+	return peers_answer(ps->known, &ps->responder, q, index, now);
 }
 
 int
-peers_answer(struct peers *ps, const struct addr *source, const uint8_t *msg,
-	     size_t len, ns_t now, uint8_t ret_answer[HANDSHAKE_LEN])
+mptcp_peers_answer(struct mptcp_peers *ps, const struct addr *source,
+		   const uint8_t *msg, size_t len, ns_t now,
+		   uint8_t ret_answer[HANDSHAKE_LEN])
 {
 	struct responder_question q;
 	int err = 0;
@@ -170,8 +105,8 @@ peers_answer(struct peers *ps, const struct addr *source, const uint8_t *msg,
 }
 
 int
-peers_find_keys(struct peers *ps, uint32_t index, uint64_t number,
-		struct peers_keys *ret_keys)
+mptcp_peers_find_keys(struct mptcp_peers *ps, uint32_t index, uint64_t number,
+		      struct mptcp_peers_keys *ret_keys)
 {
 	static const struct numbers unused;
 	struct server_session *s = find_session(ps, index);
@@ -180,7 +115,7 @@ peers_find_keys(struct peers *ps, uint32_t index, uint64_t number,
 	if ((s == NULL && p == NULL) ||
 	    !numbers_is_free(s != NULL ? &s->numbers : &unused, number))
 		return -EBADMSG;
-	*ret_keys = (struct peers_keys){.session = s, .pending = p};
+	*ret_keys = (struct mptcp_peers_keys){.session = s, .pending = p};
 	ret_keys->alg = s != NULL ? s->alg : (enum aead_alg)p->answer.aead;
 	ret_keys->stream_secret = s != NULL ? s->stream_secret : p->keys.stream_secret;
 	return 0;
@@ -201,7 +136,7 @@ demote_others(const struct server_session *current)
 
 /* A record that was long on its way: a later session is in use already. */
 static bool
-is_overtaken(const struct peer *p, const struct server_session *s)
+is_overtaken(const struct mptcp_peer *p, const struct server_session *s)
 {
 	list_for_each (it, &p->sessions) {
 		if (list_entry(it, struct server_session, node)->serial > s->serial)
@@ -210,11 +145,17 @@ is_overtaken(const struct peer *p, const struct server_session *s)
 	return false;
 }
 
-int
-peers_confirm(struct peers *ps, struct pending *pending, const uint8_t boot_id[8],
-	      struct server_session **ret_session)
+static struct mptcp_peer *
+of_pending(struct mptcp_peers *ps, const struct pending *p)
 {
-	struct peer *p = container_of(pending->peer, struct peer, handshakes);
+	return &ps->all[peers_of_pending(&ps->responder, p) - ps->known->all];
+}
+
+int
+mptcp_peers_confirm(struct mptcp_peers *ps, struct pending *pending,
+		    const uint8_t boot_id[8], struct server_session **ret_session)
+{
+	struct mptcp_peer *p = of_pending(ps, pending);
 	bool restarted = p->seen && memcmp(p->boot_id, boot_id, 8) != 0;
 	struct server_session *s = calloc(1, sizeof(*s));
 

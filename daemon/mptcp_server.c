@@ -103,7 +103,8 @@ open_listeners(struct mptcp_server *sv, struct errmsg *why)
 }
 
 static int
-init_parts(struct mptcp_server *sv, struct subflows *s, struct errmsg *why)
+init_parts(struct mptcp_server *sv, struct peers *known, struct subflows *s,
+	   struct errmsg *why)
 {
 	int err = tunnel_mptcp_init(&sv->mptcp, sv->loop, sv->config, s);
 
@@ -112,10 +113,11 @@ init_parts(struct mptcp_server *sv, struct subflows *s, struct errmsg *why)
 		err = timer_init(&sv->tick, sv->loop, on_tick, sv);
 	if (err == 0)
 		err = tcp_spare_init(&sv->spare);
+	if (err == 0)
+		err = mptcp_peers_init(&sv->peers, known);
 	if (err < 0)
 		return errmsg_set(why, err, "%s", strerror(-err));
-	err = peers_init(&sv->peers, sv->config, why);
-	return err < 0 ? err : open_listeners(sv, why);
+	return open_listeners(sv, why);
 }
 
 /* A listener that is plain gets MPTCP once the kernel has it, and the other way. */
@@ -153,21 +155,25 @@ on_tick(void *arg)
 }
 
 void
-mptcp_server_peer_restarted(struct mptcp_server *sv, struct peer *p)
+mptcp_server_peer_restarted(struct mptcp_server *sv, struct mptcp_peer *p)
 {
-	log_info("client restarted: name=%s streams_ended=%u", p->config->name,
-		 p->n_streams);
+	unsigned n = 0;
+
 	beats_end_all(p);
 	list_for_each_safe (it, &sv->mptcp.streams) {
 		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, node);
 
-		if (s->peer == p)
-			mptcp_stream_end(s, true);
+		if (s->peer != p)
+			continue;
+		n += s->id != 0;
+		mptcp_stream_end(s, true);
 	}
+	log_info("client restarted: name=%s streams_ended=%u", p->known->config->name,
+		 n);
 }
 
 void
-mptcp_server_admit(struct mptcp_server *sv, struct peer *p, struct leg *leg,
+mptcp_server_admit(struct mptcp_server *sv, struct mptcp_peer *p, struct leg *leg,
 		   const struct leg_hello *hello, uint64_t number)
 {
 	struct mptcp_stream *s;
@@ -211,7 +217,7 @@ on_connected(void *arg, enum open_status status, int fd)
 
 /* A refused stream stays a while for its answer's sake: not any number of them. */
 static void
-refuse_by_limit(struct peer *p, struct mptcp_stream *s)
+refuse_by_limit(struct mptcp_peer *p, struct mptcp_stream *s)
 {
 	if (p->n_leaving < LEAVING_MAX)
 		tunnel_stream_answer(&s->base, OPEN_LIMIT);
@@ -222,18 +228,15 @@ refuse_by_limit(struct peer *p, struct mptcp_stream *s)
 void
 mptcp_server_stream_opens(struct mptcp_server *sv, struct mptcp_stream *s)
 {
-	struct peer *p = s->peer;
+	struct mptcp_peer *p = s->peer;
 
 	p->n_idle--;
-	p->n_streams++;
-	sv->n_streams++;
-	if (p->n_streams > p->config->max_streams ||
-	    sv->n_streams > sv->config->max_streams) {
+	if (!peers_stream_begins(p->known)) {
 		refuse_by_limit(p, s);
 		return;
 	}
-	s->connecting = egress_start(sv->egress, &s->dest, p->config, &p->load,
-				     on_connected, s);
+	s->connecting = egress_start(sv->egress, &s->dest, p->known->config,
+				     &p->known->load, on_connected, s);
 	if (s->connecting == NULL)
 		tunnel_stream_answer(&s->base, OPEN_FAILED);
 }
@@ -245,7 +248,7 @@ mptcp_server_stream_leaves(struct mptcp_stream *s)
 }
 
 void
-mptcp_server_stream_ends(struct mptcp_server *sv, struct mptcp_stream *s)
+mptcp_server_stream_ends(struct mptcp_stream *s)
 {
 	if (s->connecting != NULL)
 		egress_cancel(s->connecting);
@@ -256,20 +259,19 @@ mptcp_server_stream_ends(struct mptcp_server *sv, struct mptcp_stream *s)
 	}
 	if (s->state == STREAM_LEAVING)
 		s->peer->n_leaving--;
-	s->peer->n_streams--;
-	sv->n_streams--;
+	peers_stream_ends(s->peer->known);
 }
 
 bool
-mptcp_server_allows_plain(const struct peer *p)
+mptcp_server_allows_plain(const struct mptcp_peer *p)
 {
-	return p->config->allow_auth_only;
+	return p->known->config->allow_auth_only;
 }
 
 const char *
-mptcp_server_peer_name(const struct peer *p)
+mptcp_server_peer_name(const struct mptcp_peer *p)
 {
-	return p->config->name;
+	return p->known->config->name;
 }
 
 unsigned
@@ -298,7 +300,7 @@ free_server(struct transport *base)
 	tunnel_mptcp_done(&sv->mptcp);
 	timer_done(&sv->tick);
 	tcp_spare_done(&sv->spare);
-	peers_done(&sv->peers);
+	mptcp_peers_done(&sv->peers);
 	free(sv);
 }
 
@@ -310,7 +312,7 @@ static const struct transport_ops ops = {
 };
 
 struct transport *
-mptcp_server_new(struct loop *l, const struct config *c, struct subflows *s,
+mptcp_server_new(struct loop *l, struct peers *known, struct subflows *s,
 		 struct egress *e, unsigned descriptors, struct errmsg *why)
 {
 	struct mptcp_server *sv = calloc(1, sizeof(*sv));
@@ -320,7 +322,7 @@ mptcp_server_new(struct loop *l, const struct config *c, struct subflows *s,
 		return NULL;
 	}
 	sv->loop = l;
-	sv->config = c;
+	sv->config = known->me->config;
 	sv->egress = e;
 	sv->spare.fd = -1;
 	sv->strangers_max = descriptors / 4 + 1;
@@ -328,7 +330,7 @@ mptcp_server_new(struct loop *l, const struct config *c, struct subflows *s,
 	list_init(&sv->strangers_gone);
 	for (size_t i = 0; i < SOURCE_BUCKETS; i++)
 		list_init(&sv->buckets[i]);
-	if (init_parts(sv, s, why) < 0) {
+	if (init_parts(sv, known, s, why) < 0) {
 		free_server(&sv->mptcp.base);
 		return NULL;
 	}

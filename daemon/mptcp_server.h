@@ -47,7 +47,7 @@ struct mptcp_server {
 	struct loop *loop;
 	const struct config *config;
 	struct egress *egress;
-	struct peers peers;
+	struct mptcp_peers peers;
 	struct listener listeners[CONFIG_LISTEN_MAX];
 	size_t n_listeners;
 	struct tcp_spare spare;
@@ -56,19 +56,18 @@ struct mptcp_server {
 	struct list strangers_gone;
 	struct deferred bury;
 	unsigned n_strangers, strangers_max;
-	unsigned n_streams; /* of all peers */
 	struct timer tick;
 };
 
 /* NULL and why. `descriptors`: how many the process may have. */
 struct transport *
-mptcp_server_new(struct loop *l, const struct config *c, struct subflows *s,
+mptcp_server_new(struct loop *l, struct peers *known, struct subflows *s,
 		 struct egress *e, unsigned descriptors, struct errmsg *why);
 
 /* The client was restarted: what it had before is dead. */
-void mptcp_server_peer_restarted(struct mptcp_server *sv, struct peer *p);
+void mptcp_server_peer_restarted(struct mptcp_server *sv, struct mptcp_peer *p);
 /* A leg's first record has opened, and was HELLO. Takes `leg` over. */
-void mptcp_server_admit(struct mptcp_server *sv, struct peer *p, struct leg *leg,
+void mptcp_server_admit(struct mptcp_server *sv, struct mptcp_peer *p, struct leg *leg,
 			const struct leg_hello *hello, uint64_t number);
 /* Our sending end found a subflow of `s` dead: the client is told. */
 void mptcp_server_lost(struct mptcp_server *sv, struct mptcp_stream *s,
@@ -77,9 +76,9 @@ void mptcp_server_lost(struct mptcp_server *sv, struct mptcp_stream *s,
 /* Called by mptcp_stream and for the report. */
 void mptcp_server_stream_opens(struct mptcp_server *sv, struct mptcp_stream *s);
 void mptcp_server_stream_leaves(struct mptcp_stream *s); /* refused just now */
-void mptcp_server_stream_ends(struct mptcp_server *sv, struct mptcp_stream *s);
-bool mptcp_server_allows_plain(const struct peer *p);
-const char *mptcp_server_peer_name(const struct peer *p);
+void mptcp_server_stream_ends(struct mptcp_stream *s);
+bool mptcp_server_allows_plain(const struct mptcp_peer *p);
+const char *mptcp_server_peer_name(const struct mptcp_peer *p);
 unsigned mptcp_server_half_open(const struct mptcp_server *sv);
 
 #endif

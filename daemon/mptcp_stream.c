@@ -27,7 +27,7 @@ mptcp_stream_end(struct mptcp_stream *s, bool reset)
 	if (t->client != NULL)
 		mptcp_client_stream_ends(t->client, s);
 	else
-		mptcp_server_stream_ends(t->server, s);
+		mptcp_server_stream_ends(s);
 	if (s->state == STREAM_OPEN && reset)
 		t->counters.streams_reset++;
 	t->counters.bytes_up +=

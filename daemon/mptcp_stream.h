@@ -22,7 +22,7 @@
 #include "daemon/subflows.h"
 #include "daemon/transport.h"
 
-struct peer;
+struct mptcp_peer;
 struct tunnel_mptcp;
 
 enum stream_state {
@@ -48,7 +48,7 @@ struct mptcp_stream {
 	struct tunnel_user user;            /* client; on_closed NULL: none */
 	const struct config_listener *from; /* client */
 	const struct uplink *uplink;        /* client: of the first subflow */
-	struct peer *peer;                  /* server */
+	struct mptcp_peer *peer;            /* server */
 	struct egress_request *connecting;  /* server */
 	struct config_host dest;
 	uint64_t id;

@@ -144,16 +144,20 @@ new_server(struct proxy *p, unsigned descriptors, struct errmsg *why)
 {
 	const struct acl_machine machine = {is_own, p};
 	struct transport *mptcp, *udp;
+	int err;
 
 	p->egress = egress_new(p->loop, p->resolver, &machine);
 	if (p->egress == NULL)
 		return errmsg_set(why, -ENOMEM, "no memory");
-	mptcp = mptcp_server_new(p->loop, p->config, p->subflows, p->egress,
+	err = peers_init(&p->peers, &p->identity, why);
+	if (err < 0)
+		return err;
+	mptcp = mptcp_server_new(p->loop, &p->peers, p->subflows, p->egress,
 				 descriptors, why);
 	if (mptcp == NULL)
 		return -EINVAL;
 	tunnel_add(p->tunnel, TRANSPORT_MPTCP, mptcp);
-	udp = udp_server_new(p->loop, p->config, p->egress, why);
+	udp = udp_server_new(p->loop, &p->peers, p->egress, why);
 	if (udp == NULL)
 		return -EINVAL;
 	tunnel_add(p->tunnel, TRANSPORT_UDP, udp);
@@ -276,6 +280,8 @@ build(struct proxy *p, struct errmsg *why)
 	if (p->control == NULL)
 		return -EINVAL;
 	err = new_base(p, why);
+	if (err == 0)
+		err = identity_init(&p->identity, p->config, why);
 	if (err == 0 && p->config->role == ROLE_CLIENT)
 		err = new_client(p, why);
 	else if (err == 0)
@@ -327,6 +333,8 @@ proxy_free(struct proxy *p)
 	ingress_free(p->ingress);
 	tunnel_free(p->tunnel);
 	egress_free(p->egress);
+	peers_done(&p->peers);
+	identity_done(&p->identity);
 	resolver_free(p->resolver);
 	subflows_free(p->subflows);
 	if (p->pm != NULL && give_back_pm(p->config, &why) < 0)

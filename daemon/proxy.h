@@ -10,10 +10,12 @@
 
 #include "common/errmsg.h"
 #include "daemon/config.h"
+#include "daemon/identity.h"
 #include "daemon/ingress.h"
 #include "daemon/io/loop.h"
 #include "daemon/io/mptcp_pm.h"
 #include "daemon/io/netmon.h"
+#include "daemon/peers.h"
 #include "daemon/subflows.h"
 #include "daemon/tunnel.h"
 #include "daemon/uplinks.h"
@@ -33,6 +35,8 @@ struct proxy {
 	struct control *control;
 	struct resolver *resolver;
 	struct egress *egress; /* server, else NULL */
+	struct identity identity;
+	struct peers peers; /* server, else none */
 	struct timer watchdog;
 	ns_t started_at;
 };

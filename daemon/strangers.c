@@ -68,7 +68,8 @@ take_initiation(struct stranger *st)
 
 	if (st->have < HANDSHAKE_LEN)
 		return;
-	err = peers_answer(&sv->peers, &st->source, st->buf, st->have, now, answer);
+	err = mptcp_peers_answer(&sv->peers, &st->source, st->buf, st->have, now,
+				 answer);
 	if (err < 0 && err != -EPROTONOSUPPORT) {
 		ignore(st);
 		return;
@@ -83,7 +84,7 @@ take_initiation(struct stranger *st)
 
 /* HELLO has opened: the leg changes hands, with what was read behind it. */
 static int
-hand_over(struct stranger *st, const struct peers_keys *keys, uint64_t number,
+hand_over(struct stranger *st, const struct mptcp_peers_keys *keys, uint64_t number,
 	  const struct leg_hello *hello, size_t used)
 {
 	struct mptcp_server *sv = st->server;
@@ -101,8 +102,8 @@ hand_over(struct stranger *st, const struct peers_keys *keys, uint64_t number,
 		leg.in_len = rest;
 	}
 	if (ss == NULL)
-		restarted =
-			peers_confirm(&sv->peers, keys->pending, hello->boot_id, &ss);
+		restarted = mptcp_peers_confirm(&sv->peers, keys->pending,
+						hello->boot_id, &ss);
 	if (restarted < 0) {
 		free(leg.in);
 		return restarted;
@@ -130,7 +131,7 @@ first_record_len(const struct stranger *st)
 static int
 take_header(struct stranger *st)
 {
-	struct peers_keys keys;
+	struct mptcp_peers_keys keys;
 	struct leg_header header;
 	struct leg_hello hello;
 	struct record r;
@@ -144,8 +145,8 @@ take_header(struct stranger *st)
 		return 0;
 	err = leg_header_read(st->buf, &header);
 	if (err == 0)
-		err = peers_find_keys(&st->server->peers, header.session_index,
-				      header.number, &keys);
+		err = mptcp_peers_find_keys(&st->server->peers, header.session_index,
+					    header.number, &keys);
 	if (err == 0)
 		err = leg_set_keys(&st->leg, keys.alg, keys.stream_secret,
 				   header.number, false);

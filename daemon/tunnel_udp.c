@@ -1,6 +1,6 @@
 #include "daemon/tunnel_udp.h"
 
-#include "daemon/udp_server.h"
+#include "daemon/peers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -109,7 +109,7 @@ tunnel_udp_each(struct transport *base, tunnel_each_fn fn, void *arg)
 		const struct tunnel_stream_info info = {
 			.id = s->id,
 			.peer = t->is_client ? t->config->server.name
-					     : udp_server_peer_name(s->peer),
+					     : s->peer->config->name,
 			.listener = s->from != NULL ? s->from->name : "",
 			.transport = "udp",
 			.dest = &s->dest,

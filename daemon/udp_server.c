@@ -1,15 +1,12 @@
 #include "daemon/udp_server.h"
 
 #include "common/log.h"
-#include "daemon/core/responder.h"
 #include "daemon/io/udp.h"
 #include "daemon/open_request.h"
-#include "daemon/secret.h"
 #include "daemon/tunnel_udp.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define TICK         NS_PER_SEC
 #define SESSION_HOLD (60 * NS_PER_SEC)
@@ -28,20 +25,11 @@ struct listener {
 	struct watch watch;
 };
 
-struct udp_peer {
-	struct udp_server *server;
-	const struct config_peer *config;
-	struct responder_peer handshakes;
-	uint8_t psk[CRYPTO_KEY_LEN];
-	unsigned n_streams;
-	struct egress_load load;
-};
-
 struct server_session {
 	struct list by_index; /* of its bucket */
 	struct list over;     /* of those to be freed at the end of the turn */
 	struct udp_server *server;
-	struct udp_peer *peer;
+	struct peer *peer;
 	uint32_t index;
 	struct udp_session us;
 	ns_t heard_at;
@@ -52,11 +40,8 @@ struct udp_server {
 	struct loop *loop;
 	const struct config *config;
 	struct egress *egress;
+	struct peers *peers;
 	struct responder responder;
-	bool has_responder;
-	uint8_t boot_id[8];
-	struct udp_peer *peers;
-	size_t n_peers;
 	struct listener listeners[CONFIG_LISTEN_MAX];
 	size_t n_listeners;
 	struct udp_inbox *inbox;
@@ -65,18 +50,6 @@ struct udp_server {
 	struct deferred sweep;
 	struct timer tick;
 };
-
-const char *
-udp_server_peer_name(const struct udp_peer *p)
-{
-	return p->config->name;
-}
-
-void
-udp_server_stream_ends(struct udp_peer *p)
-{
-	p->n_streams--;
-}
 
 /* Sessions */
 
@@ -189,10 +162,8 @@ open_stream(struct server_session *ss, struct stream *st)
 		return;
 	}
 	s->peer = ss->peer;
-	ss->peer->n_streams++;
 	udp_stream_take(s, &ss->us, st);
-	if (ss->peer->n_streams > ss->peer->config->max_streams ||
-	    sv->udp.n_streams > sv->config->max_streams) {
+	if (!peers_stream_begins(ss->peer)) {
 		tunnel_stream_answer(&s->base, OPEN_LIMIT);
 		return;
 	}
@@ -252,7 +223,7 @@ make_session(struct udp_server *sv, struct pending *p)
 		return NULL;
 	}
 	ss->server = sv;
-	ss->peer = container_of(p->peer, struct udp_peer, handshakes);
+	ss->peer = peers_of_pending(&sv->responder, p);
 	ss->index = cfg.index;
 	list_init(&ss->over);
 	list_append(&sv->sessions[ss->index % SESSION_BUCKETS], &ss->by_index);
@@ -267,43 +238,20 @@ make_session(struct udp_server *sv, struct pending *p)
 
 /* Strangers */
 
-static struct udp_peer *
-find_peer(struct udp_server *sv, const uint8_t pub[CRYPTO_KEY_LEN])
-{
-	struct udp_peer *found = NULL;
-
-	for (size_t i = 0; i < sv->n_peers; i++) {
-		if (crypto_equal(sv->peers[i].config->public_key, pub, CRYPTO_KEY_LEN))
-			found = &sv->peers[i];
-	}
-	return found;
-}
-
 static bool
 answer(struct udp_server *sv, struct responder_question *q)
 {
-	struct udp_peer *p = find_peer(sv, q->handshake.peer_public);
-	struct handshake_answer a = {
-		.aead = aead_choose(aead_fast_mask(), q->offer.aead_mask),
-	};
+	uint32_t index;
 	int err;
 
-	if (p == NULL) {
-		responder_refuse(q);
-		return false;
-	}
-	a.max_streams = p->config->max_streams;
-	a.allow_auth_only = p->config->allow_auth_only;
-	memcpy(a.boot_id, sv->boot_id, sizeof(a.boot_id));
 	do {
-		err = responder_draw_index(&sv->responder, &a.session_index);
-	} while (err == 0 && find_session(sv, a.session_index) != NULL);
+		err = responder_draw_index(&sv->responder, &index);
+	} while (err == 0 && find_session(sv, index) != NULL);
 	if (err < 0) {
 		responder_refuse(q);
 		return false;
 	}
-	err = responder_answer(&sv->responder, q, &p->handshakes, p->psk, &a,
-			       loop_now(sv->loop));
+	err = peers_answer(sv->peers, &sv->responder, q, index, loop_now(sv->loop));
 	return err == 0 || err == -EPROTONOSUPPORT;
 }
 
@@ -431,13 +379,7 @@ free_server(struct transport *base)
 		watch_done(&sv->listeners[i].watch);
 		udp_close(&sv->listeners[i].sock);
 	}
-	for (size_t i = 0; i < sv->n_peers; i++)
-		responder_peer_done(&sv->responder, &sv->peers[i].handshakes);
-	if (sv->has_responder)
-		responder_done(&sv->responder);
-	if (sv->peers != NULL)
-		crypto_wipe(sv->peers, sv->config->n_peers * sizeof(*sv->peers));
-	free(sv->peers);
+	peers_done_responder(sv->peers, HANDSHAKE_UDP, &sv->responder);
 	udp_inbox_free(sv->inbox);
 	free(sv);
 }
@@ -448,52 +390,6 @@ static const struct transport_ops ops = {
 	.state_text = state_text,
 	.free = free_server,
 };
-
-static int
-load_peers(struct udp_server *sv, struct errmsg *why)
-{
-	const struct config *c = sv->config;
-
-	sv->peers = calloc(c->n_peers + 1, sizeof(*sv->peers));
-	if (sv->peers == NULL)
-		return errmsg_set(why, -ENOMEM, "no memory");
-	for (size_t i = 0; i < c->n_peers; i++) {
-		struct udp_peer *p = &sv->peers[i];
-		int err;
-
-		p->server = sv;
-		p->config = &c->peers[i];
-		responder_peer_init(&p->handshakes);
-		sv->n_peers++;
-		if (p->config->preshared_key_file[0] == '\0')
-			continue;
-		err = secret_load_key(p->config->preshared_key_file, p->psk, why);
-		if (err < 0)
-			return err;
-	}
-	return 0;
-}
-
-static int
-init_responder(struct udp_server *sv, struct errmsg *why)
-{
-	uint8_t priv[CRYPTO_KEY_LEN], seed[CRYPTO_KEY_LEN];
-	int err = secret_load_key(sv->config->private_key_file, priv, why);
-
-	if (err < 0)
-		return err;
-	if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed) ||
-	    getrandom(sv->boot_id, sizeof(sv->boot_id), 0) !=
-		    (ssize_t)sizeof(sv->boot_id))
-		err = -EIO;
-	else
-		err = responder_init(&sv->responder, HANDSHAKE_UDP, priv, seed,
-				     loop_now(sv->loop));
-	sv->has_responder = err == 0;
-	crypto_wipe(priv, sizeof(priv));
-	crypto_wipe(seed, sizeof(seed));
-	return err < 0 ? errmsg_set(why, err, "%s", strerror(-err)) : 0;
-}
 
 static int
 open_listeners(struct udp_server *sv, struct errmsg *why)
@@ -520,12 +416,11 @@ open_listeners(struct udp_server *sv, struct errmsg *why)
 static int
 init_parts(struct udp_server *sv, struct errmsg *why)
 {
-	int err = init_responder(sv, why);
+	int err = peers_init_responder(sv->peers, HANDSHAKE_UDP, &sv->responder,
+				       loop_now(sv->loop));
 
-	if (err == 0)
-		err = load_peers(sv, why);
 	if (err < 0)
-		return err;
+		return errmsg_set(why, err, "%s", strerror(-err));
 	sv->inbox = udp_inbox_new();
 	if (sv->inbox == NULL || timer_init(&sv->tick, sv->loop, on_tick, sv) < 0)
 		return errmsg_set(why, -ENOMEM, "no memory");
@@ -533,7 +428,7 @@ init_parts(struct udp_server *sv, struct errmsg *why)
 }
 
 struct transport *
-udp_server_new(struct loop *l, const struct config *c, struct egress *e,
+udp_server_new(struct loop *l, struct peers *known, struct egress *e,
 	       struct errmsg *why)
 {
 	struct udp_server *sv = calloc(1, sizeof(*sv));
@@ -543,9 +438,10 @@ udp_server_new(struct loop *l, const struct config *c, struct egress *e,
 		return NULL;
 	}
 	sv->loop = l;
-	sv->config = c;
+	sv->config = known->me->config;
+	sv->peers = known;
 	sv->egress = e;
-	tunnel_udp_init(&sv->udp, l, c);
+	tunnel_udp_init(&sv->udp, l, sv->config);
 	sv->udp.base.ops = &ops;
 	list_init(&sv->over);
 	for (size_t i = 0; i < SESSION_BUCKETS; i++)

@@ -12,17 +12,11 @@
 #define DAEMON_UDP_SERVER_H
 
 #include "common/errmsg.h"
-#include "daemon/egress.h"
+#include "daemon/peers.h"
 #include "daemon/transport.h"
 
-struct udp_peer;
-
-/* NULL and why: an address that cannot be listened on, a key, no memory. */
-struct transport *udp_server_new(struct loop *l, const struct config *c,
-				 struct egress *e, struct errmsg *why);
-
-const char *udp_server_peer_name(const struct udp_peer *p);
-/* One of its streams is over. */
-void udp_server_stream_ends(struct udp_peer *p);
+/* NULL and why: an address that cannot be listened on, no memory. */
+struct transport *udp_server_new(struct loop *l, struct peers *known, struct egress *e,
+				 struct errmsg *why);
 
 #endif

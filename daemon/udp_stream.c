@@ -2,8 +2,8 @@
 
 #include "daemon/io/tcp.h"
 #include "daemon/open_request.h"
+#include "daemon/peers.h"
 #include "daemon/tunnel_udp.h"
-#include "daemon/udp_server.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -99,7 +99,7 @@ udp_stream_end(struct udp_stream *s, bool reset)
 		s->fd = -1;
 	}
 	if (s->peer != NULL)
-		udp_server_stream_ends(s->peer);
+		peers_stream_ends(s->peer);
 	tunnel_udp_bury(t, s);
 }
 

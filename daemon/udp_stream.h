@@ -19,7 +19,7 @@
 #include "daemon/udp_session.h"
 
 struct tunnel_udp;
-struct udp_peer;
+struct peer;
 
 enum udp_stream_state { UDP_STREAM_OPENING, UDP_STREAM_OPEN, UDP_STREAM_CLOSED };
 
@@ -32,7 +32,7 @@ struct udp_stream {
 	enum udp_stream_state state;
 	struct tunnel_user user;            /* client */
 	const struct config_listener *from; /* client */
-	struct udp_peer *peer;              /* server */
+	struct peer *peer;                  /* server */
 	struct egress_request *connecting;  /* server */
 	struct config_host dest;
 	struct watch watch;

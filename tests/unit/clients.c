@@ -26,6 +26,7 @@ void
 clients_init(struct clients *c, unsigned seed)
 {
 	uint8_t seed_bytes[CRYPTO_KEY_LEN] = {0}, server_priv[CRYPTO_KEY_LEN];
+	struct errmsg why = {""};
 
 	memset(c, 0, sizeof(*c));
 	put_be32(seed_bytes, seed);
@@ -52,18 +53,24 @@ clients_init(struct clients *c, unsigned seed)
 	}
 	c->config.peers = c->peers;
 	c->config.n_peers = CLIENTS_STRANGER;
+	if (identity_init(&c->server, &c->config, &why) < 0 ||
+	    peers_init(&c->known, &c->server, &why) < 0)
+		fail_msg("%s", why.text);
 }
 
 void
 clients_done(struct clients *c)
 {
+	peers_done(&c->known);
+	identity_done(&c->server);
 	unlink(c->config.private_key_file);
 	rmdir(c->dir);
 	prng_done(&c->prng);
 }
 
 void
-clients_initiate(struct clients *c, unsigned who, struct client_try *ret_try)
+clients_initiate(struct clients *c, unsigned who, enum handshake_transport over,
+		 struct client_try *ret_try)
 {
 	static const uint8_t no_psk[CRYPTO_KEY_LEN];
 	const struct handshake_secrets secrets = {c->priv[who], c->server_pub, no_psk};
@@ -72,7 +79,7 @@ clients_initiate(struct clients *c, unsigned who, struct client_try *ret_try)
 		.aead_mask = aead_fast_mask(),
 	};
 
-	assert_int_equal(handshake_start(&ret_try->handshake, HANDSHAKE_MPTCP, &c->prng,
-					 &secrets, &offer, ret_try->initiation),
+	assert_int_equal(handshake_start(&ret_try->handshake, over, &c->prng, &secrets,
+					 &offer, ret_try->initiation),
 			 0);
 }

@@ -49,7 +49,9 @@ struct fixture {
 	struct loop *loop;
 	struct config config;
 	struct config_peer config_peer;
+	struct peers known;
 	struct peer peer;
+	struct mptcp_peer mptcp_peer;
 	struct mptcp_client client;
 	struct mptcp_server server;
 	struct side c, s;
@@ -143,11 +145,13 @@ set_up(void **state)
 	f->server.mptcp.server = &f->server;
 	f->config_peer.allow_auth_only = true;
 	f->peer.config = &f->config_peer;
-	f->client.n_open = f->server.n_streams = f->peer.n_streams = 1;
+	f->peer.peers = &f->known;
+	f->mptcp_peer.known = &f->peer;
+	f->client.n_open = f->known.n_streams = f->peer.n_streams = 1;
 	tcp_pair(legs);
 	side_init(&f->c, &f->client.mptcp, legs[0], true);
 	side_init(&f->s, &f->server.mptcp, legs[1], false);
-	f->s.stream->peer = &f->peer;
+	f->s.stream->peer = &f->mptcp_peer;
 	f->up = (struct flow){.from = f->c.user, .to = f->s.user, .up = true};
 	f->down = (struct flow){.from = f->s.user, .to = f->c.user};
 	*state = f;

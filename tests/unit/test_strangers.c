@@ -131,7 +131,7 @@ set_up(void **state)
 	assert_int_equal(timer_init(&f->look, f->loop, on_look, f), 0);
 	f->tunnel = tunnel_new();
 	assert_non_null(f->tunnel);
-	mptcp = mptcp_server_new(f->loop, &f->clients.config, f->subflows, f->egress,
+	mptcp = mptcp_server_new(f->loop, &f->clients.known, f->subflows, f->egress,
 				 descriptors, &why);
 	if (mptcp == NULL)
 		fail_msg("%s", why.text);
@@ -290,7 +290,7 @@ make_session(struct fixture *f, unsigned who)
 	struct client_try t;
 	struct session s;
 
-	clients_initiate(&f->clients, who, &t);
+	clients_initiate(&f->clients, who, HANDSHAKE_MPTCP, &t);
 	say(c, t.initiation, sizeof(t.initiation));
 	send_all(f, c);
 	hear(f, c, HANDSHAKE_LEN);
@@ -430,9 +430,9 @@ call_with_all_that_is_wrong(struct fixture *f, struct caller **ret_all)
 	say(ret_all[n++], noise, HANDSHAKE_LEN);
 	noise[0] = LEG_HEADER;
 	say(ret_all[n++], noise, sizeof(noise));
-	clients_initiate(&f->clients, CLIENTS_STRANGER, &t);
+	clients_initiate(&f->clients, CLIENTS_STRANGER, HANDSHAKE_MPTCP, &t);
 	say(ret_all[n++], t.initiation, HANDSHAKE_LEN);
-	clients_initiate(&f->clients, 0, &t);
+	clients_initiate(&f->clients, 0, HANDSHAKE_MPTCP, &t);
 	say(ret_all[n], t.initiation, HANDSHAKE_LEN);
 	say(ret_all[n++], "x", 1); /* more than an initiation */
 	none.answer.session_index ^= 1;
@@ -504,7 +504,7 @@ bytes_may_come_one_by_one(void **state)
 	struct client_try t;
 	struct session s;
 
-	clients_initiate(&f->clients, 0, &t);
+	clients_initiate(&f->clients, 0, HANDSHAKE_MPTCP, &t);
 	say(c, t.initiation, sizeof(t.initiation));
 	assert_true(run_until(f, next_byte_is_sent, c, PATIENCE));
 	hear(f, c, HANDSHAKE_LEN);
@@ -789,9 +789,9 @@ hostile_records_reset_the_leg(void **state)
 	hear_record(f, other, RECORD_OPENED, 1);
 	hang_up(other);
 	assert_true(run_until(f, has_no_stream, f, PATIENCE));
-	assert_int_equal(f->server->peers.all[0].n_streams, 0);
+	assert_int_equal(f->clients.known.all[0].n_streams, 0);
 	assert_int_equal(f->server->peers.all[0].n_idle, 0);
-	assert_int_equal(f->server->n_streams, 0);
+	assert_int_equal(f->clients.known.n_streams, 0);
 }
 
 static void
