@@ -106,7 +106,7 @@ greet(struct heartbeat *h)
 	uint8_t head[LEG_HEADER_LEN], body[LEG_HELLO_LEN];
 	int err;
 
-	memcpy(hello.boot_id, c->boot_id, sizeof(hello.boot_id));
+	memcpy(hello.boot_id, c->me->boot_id, sizeof(hello.boot_id));
 	leg_header_write(&header, head);
 	leg_hello_write(&hello, body);
 	tcp_set_nodelay(h->leg.fd, true);

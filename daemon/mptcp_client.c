@@ -5,7 +5,6 @@
 #include "daemon/io/tcp.h"
 #include "daemon/mptcp_pool.h"
 #include "daemon/mptcp_race.h"
-#include "daemon/secret.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,24 +19,16 @@ enum { LOOKUP_EVERY = 30 }; /* ticks without a session */
 static void on_tick(void *arg);
 
 static int
-load_keys(struct mptcp_client *c, struct errmsg *why)
+init_prng(struct mptcp_client *c)
 {
-	const struct config *conf = c->config;
 	uint8_t seed[CRYPTO_KEY_LEN];
 	int err;
 
-	err = secret_load_key(conf->private_key_file, c->private_key, why);
-	if (err == 0 && conf->server.preshared_key_file[0] != '\0')
-		err = secret_load_key(conf->server.preshared_key_file, c->psk, why);
-	if (err < 0)
-		return err;
 	if (getrandom(seed, sizeof(seed), 0) != sizeof(seed))
-		return errmsg_set(why, -errno, "no random bytes from the kernel");
+		return -EIO;
 	err = prng_init(&c->prng, seed);
 	crypto_wipe(seed, sizeof(seed));
-	if (err == 0)
-		err = prng_bytes(&c->prng, c->boot_id, sizeof(c->boot_id));
-	return err < 0 ? errmsg_set(why, err, "libcrypto: no memory") : 0;
+	return err;
 }
 
 static void
@@ -49,10 +40,9 @@ on_found(void *arg)
 }
 
 static int
-init_parts(struct mptcp_client *c, struct loop *l, const struct config *conf,
-	   struct subflows *s)
+init_parts(struct mptcp_client *c, struct subflows *s)
 {
-	int err = tunnel_mptcp_init(&c->mptcp, l, conf, s);
+	int err = tunnel_mptcp_init(&c->mptcp, c->loop, c->config, s);
 
 	if (err < 0)
 		return err;
@@ -64,7 +54,9 @@ init_parts(struct mptcp_client *c, struct loop *l, const struct config *conf,
 	for (size_t i = 0; err == 0 && i < UPLINKS_MAX; i++)
 		err = heartbeat_init(&c->heartbeats[i], c);
 	if (err == 0)
-		err = timer_init(&c->tick, l, on_tick, c);
+		err = timer_init(&c->tick, c->loop, on_tick, c);
+	if (err == 0)
+		err = init_prng(c);
 	return err;
 }
 
@@ -244,7 +236,7 @@ static const struct transport_ops ops = {
 };
 
 struct transport *
-mptcp_client_new(struct loop *l, const struct config *conf, struct uplinks *u,
+mptcp_client_new(struct loop *l, const struct identity *me, struct uplinks *u,
 		 struct subflows *s, struct resolver *r, struct errmsg *why)
 {
 	struct mptcp_client *c = calloc(1, sizeof(*c));
@@ -255,18 +247,16 @@ mptcp_client_new(struct loop *l, const struct config *conf, struct uplinks *u,
 		return NULL;
 	}
 	c->loop = l;
-	c->config = conf;
+	c->me = me;
+	c->config = me->config;
 	c->uplinks = u;
-	endpoints_init(&c->endpoints, r, &conf->server, on_found, c);
+	endpoints_init(&c->endpoints, r, &c->config->server, on_found, c);
 	list_init(&c->idle);
 	list_init(&c->waiting);
 	c->target = POOL_MIN;
-	err = init_parts(c, l, conf, s);
-	if (err < 0)
-		errmsg_set(why, err, "no memory");
-	else
-		err = load_keys(c, why);
+	err = init_parts(c, s);
 	if (err < 0) {
+		errmsg_set(why, err, "%s", strerror(-err));
 		free_client(&c->mptcp.base);
 		return NULL;
 	}

@@ -18,6 +18,7 @@
 #include "common/errmsg.h"
 #include "daemon/core/handshake.h"
 #include "daemon/endpoints.h"
+#include "daemon/identity.h"
 #include "daemon/tunnel_mptcp.h"
 #include "daemon/uplinks.h"
 
@@ -37,11 +38,10 @@ struct mptcp_session {
 struct mptcp_client {
 	struct tunnel_mptcp mptcp;
 	struct loop *loop;
+	const struct identity *me;
 	const struct config *config;
 	struct uplinks *uplinks;
 	struct prng prng;
-	uint8_t private_key[CRYPTO_KEY_LEN], psk[CRYPTO_KEY_LEN];
-	uint8_t boot_id[8];
 	struct endpoints endpoints;
 	struct mptcp_session session;
 	struct mptcp_race *race;
@@ -57,9 +57,9 @@ struct mptcp_client {
 	char state_text[160];
 };
 
-/* NULL and why: a key that cannot be read, no memory. */
+/* NULL and why: no memory, no random bytes. `me` outlives it. */
 struct transport *
-mptcp_client_new(struct loop *l, const struct config *c, struct uplinks *u,
+mptcp_client_new(struct loop *l, const struct identity *me, struct uplinks *u,
 		 struct subflows *s, struct resolver *r, struct errmsg *why);
 
 /* What the parts of the client tell it. */

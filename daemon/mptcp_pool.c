@@ -156,7 +156,7 @@ mptcp_client_stream_connected(struct mptcp_client *c, struct mptcp_stream *s)
 		return;
 	}
 	header = mptcp_client_next_header(c);
-	memcpy(hello.boot_id, c->boot_id, sizeof(hello.boot_id));
+	memcpy(hello.boot_id, c->me->boot_id, sizeof(hello.boot_id));
 	tcp_set_nodelay(s->leg.fd, true);
 	tcp_set_keepalive(s->leg.fd, KEEPALIVE);
 	s->may_be_plain = wants_plain(c, s);

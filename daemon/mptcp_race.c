@@ -93,8 +93,8 @@ new_initiation(struct mptcp_race *r)
 		.version = HANDSHAKE_VERSION,
 		.aead_mask = aead_fast_mask(),
 	};
-	struct handshake_secrets secrets = {c->private_key,
-					    c->config->server.public_key, c->psk};
+	struct handshake_secrets secrets = {c->me->private_key,
+					    c->config->server.public_key, c->me->psk};
 
 	for (size_t i = 0; i < ARRAY_LEN(r->attempts); i++)
 		attempt_end(&r->attempts[i]);

@@ -167,14 +167,14 @@ new_server(struct proxy *p, unsigned descriptors, struct errmsg *why)
 static int
 new_client(struct proxy *p, struct errmsg *why)
 {
-	struct transport *mptcp = mptcp_client_new(p->loop, p->config, p->uplinks,
+	struct transport *mptcp = mptcp_client_new(p->loop, &p->identity, p->uplinks,
 						   p->subflows, p->resolver, why);
 	struct transport *udp;
 
 	if (mptcp == NULL)
 		return -EINVAL;
 	tunnel_add(p->tunnel, TRANSPORT_MPTCP, mptcp);
-	udp = udp_client_new(p->loop, p->config, p->uplinks, p->resolver, why);
+	udp = udp_client_new(p->loop, &p->identity, p->uplinks, p->resolver, why);
 	if (udp == NULL)
 		return -EINVAL;
 	tunnel_add(p->tunnel, TRANSPORT_UDP, udp);

@@ -4,7 +4,6 @@
 #include "daemon/core/initiator.h"
 #include "daemon/core/subflow.h"
 #include "daemon/endpoints.h"
-#include "daemon/secret.h"
 #include "daemon/tunnel_udp.h"
 #include "daemon/udp_ports.h"
 
@@ -24,10 +23,10 @@ enum { LOOKUP_EVERY = 120, /* ticks without a session */ MEMORY = 64 * 1024 * 10
 struct udp_client {
 	struct tunnel_udp udp;
 	struct loop *loop;
+	const struct identity *me;
 	const struct config *config;
 	struct uplinks *uplinks;
 	struct endpoints endpoints;
-	uint8_t private_key[CRYPTO_KEY_LEN], psk[CRYPTO_KEY_LEN];
 	struct udp_ports ports;
 	struct initiator race;
 	bool racing;
@@ -104,8 +103,8 @@ end_race(struct udp_client *c)
 static void
 start_race(struct udp_client *c)
 {
-	const struct handshake_secrets secrets = {c->private_key,
-						  c->config->server.public_key, c->psk};
+	const struct handshake_secrets secrets = {
+		c->me->private_key, c->config->server.public_key, c->me->psk};
 	struct handshake_offer offer = {
 		.version = HANDSHAKE_VERSION,
 		.aead_mask = aead_fast_mask(),
@@ -498,17 +497,6 @@ static const struct transport_ops ops = {
 };
 
 static int
-load_keys(struct udp_client *c, struct errmsg *why)
-{
-	const struct config *conf = c->config;
-	int err = secret_load_key(conf->private_key_file, c->private_key, why);
-
-	if (err == 0 && conf->server.preshared_key_file[0] != '\0')
-		err = secret_load_key(conf->server.preshared_key_file, c->psk, why);
-	return err;
-}
-
-static int
 init_parts(struct udp_client *c, struct errmsg *why)
 {
 	const struct udp_ports_handler h = {on_burst, on_open, on_lost, on_doubt, c};
@@ -517,11 +505,11 @@ init_parts(struct udp_client *c, struct errmsg *why)
 	    timer_init(&c->race_timer, c->loop, on_race_timer, c) < 0 ||
 	    timer_init(&c->tick, c->loop, on_tick, c) < 0)
 		return errmsg_set(why, -ENOMEM, "no memory");
-	return load_keys(c, why);
+	return 0;
 }
 
 struct transport *
-udp_client_new(struct loop *l, const struct config *conf, struct uplinks *u,
+udp_client_new(struct loop *l, const struct identity *me, struct uplinks *u,
 	       struct resolver *r, struct errmsg *why)
 {
 	struct udp_client *c = calloc(1, sizeof(*c));
@@ -531,11 +519,12 @@ udp_client_new(struct loop *l, const struct config *conf, struct uplinks *u,
 		return NULL;
 	}
 	c->loop = l;
-	c->config = conf;
+	c->me = me;
+	c->config = me->config;
 	c->uplinks = u;
-	tunnel_udp_init(&c->udp, l, conf);
+	tunnel_udp_init(&c->udp, l, c->config);
 	c->udp.base.ops = &ops;
-	endpoints_init(&c->endpoints, r, &conf->server, refresh_ports, c);
+	endpoints_init(&c->endpoints, r, &c->config->server, refresh_ports, c);
 	snprintf(c->state_text, sizeof(c->state_text), "connecting");
 	if (init_parts(c, why) < 0) {
 		free_client(&c->udp.base);

@@ -13,13 +13,14 @@
 #define DAEMON_UDP_CLIENT_H
 
 #include "common/errmsg.h"
+#include "daemon/identity.h"
 #include "daemon/io/resolver.h"
 #include "daemon/transport.h"
 #include "daemon/uplinks.h"
 
-/* NULL and why: a key that cannot be read, no memory. */
+/* NULL and why: no memory. `me` outlives it. */
 struct transport *
-udp_client_new(struct loop *l, const struct config *c, struct uplinks *u,
+udp_client_new(struct loop *l, const struct identity *me, struct uplinks *u,
 	       struct resolver *r, struct errmsg *why);
 
 #endif
