@@ -88,8 +88,8 @@ refresh_heartbeats(struct mptcp_client *c, bool anew)
 static void
 reset_streams(struct mptcp_client *c)
 {
-	list_for_each_safe (it, &c->mptcp.streams) {
-		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, node);
+	list_for_each_safe (it, &c->mptcp.base.streams) {
+		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, base.node);
 
 		if (s->state != STREAM_CONNECTING)
 			mptcp_stream_end(s, true);
@@ -110,7 +110,7 @@ mptcp_client_session_made(struct mptcp_client *c, const struct handshake_answer 
 	memcpy(s->stream_secret, keys->stream_secret, sizeof(s->stream_secret));
 	s->since = loop_now(c->loop);
 	s->up = true;
-	c->mptcp.counters.handshakes++;
+	c->mptcp.base.counters.handshakes++;
 	snprintf(c->state_text, sizeof(c->state_text), "connected to %s with %s",
 		 c->config->server.name, aead_name((enum aead_alg)answer->aead));
 	if (restarted) {
@@ -153,8 +153,8 @@ mptcp_client_lost(struct mptcp_client *c, const struct subflow *sf)
 void
 mptcp_client_peer_lost(struct mptcp_client *c, uint64_t number, uint8_t address_id)
 {
-	list_for_each (it, &c->mptcp.streams) {
-		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, node);
+	list_for_each (it, &c->mptcp.base.streams) {
+		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, base.node);
 		struct leg_subflows *ls = &s->subflows;
 
 		for (size_t i = 0; s->watched && s->number == number && i < ls->n;

@@ -60,7 +60,7 @@ connect_failed(struct mptcp_client *c, struct mptcp_stream *s)
 {
 	leg_done(&s->leg, true);
 	set_fresh(c, s, false);
-	if (s->user.on_closed == NULL) {
+	if (s->base.user.on_closed == NULL) {
 		mptcp_stream_end(s, true);
 		return;
 	}
@@ -116,8 +116,8 @@ mptcp_client_stream_timeout(struct mptcp_client *c, struct mptcp_stream *s)
 	const struct uplink *u;
 
 	if (s->state == STREAM_GREETING || age >= CONNECT_DEADLINE) {
-		if (s->user.on_closed != NULL)
-			mptcp_stream_refuse(s, OPEN_NO_TUNNEL);
+		if (s->base.user.on_closed != NULL)
+			transport_refuse(&s->base, OPEN_NO_TUNNEL);
 		else
 			mptcp_stream_end(s, true);
 		return;
@@ -250,7 +250,7 @@ mptcp_pool_open(struct transport *base, const struct config_host *dest,
 	c->n_open++;
 	c->taken++;
 	s->id = transport_next_id(base);
-	s->user = *user;
+	s->base.user = *user;
 	s->dest = *dest;
 	s->from = from;
 	s->may_be_plain = wants_plain(c, s);
@@ -334,8 +334,8 @@ mptcp_pool_tick(struct mptcp_client *c)
 static void
 hurry_connecting(struct mptcp_client *c, const struct uplink *u)
 {
-	list_for_each (it, &c->mptcp.streams) {
-		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, node);
+	list_for_each (it, &c->mptcp.base.streams) {
+		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, base.node);
 
 		if (s->state == STREAM_CONNECTING && s->uplink == u && s->leg.fd >= 0)
 			timer_set(&s->timer, 0);

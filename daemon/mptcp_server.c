@@ -160,8 +160,8 @@ mptcp_server_peer_restarted(struct mptcp_server *sv, struct mptcp_peer *p)
 	unsigned n = 0;
 
 	beats_end_all(p);
-	list_for_each_safe (it, &sv->mptcp.streams) {
-		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, node);
+	list_for_each_safe (it, &sv->mptcp.base.streams) {
+		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, base.node);
 
 		if (s->peer != p)
 			continue;
@@ -204,17 +204,6 @@ mptcp_server_lost(struct mptcp_server *sv, struct mptcp_stream *s,
 	beats_tell_lost(s->peer, s->number, sf->remote_id);
 }
 
-static void
-on_connected(void *arg, enum open_status status, int fd)
-{
-	struct mptcp_stream *s = arg;
-
-	s->connecting = NULL;
-	tunnel_stream_answer(&s->base, status);
-	if (fd >= 0)
-		tunnel_stream_attach(&s->base, fd, NULL, 0);
-}
-
 /* A refused stream stays a while for its answer's sake: not any number of them. */
 static void
 refuse_by_limit(struct mptcp_peer *p, struct mptcp_stream *s)
@@ -231,14 +220,10 @@ mptcp_server_stream_opens(struct mptcp_server *sv, struct mptcp_stream *s)
 	struct mptcp_peer *p = s->peer;
 
 	p->n_idle--;
-	if (!peers_stream_begins(p->known)) {
+	if (transport_admit(&s->base, p->known))
+		transport_connect(&s->base, sv->egress, &s->dest);
+	else
 		refuse_by_limit(p, s);
-		return;
-	}
-	s->connecting = egress_start(sv->egress, &s->dest, p->known->config,
-				     &p->known->load, on_connected, s);
-	if (s->connecting == NULL)
-		tunnel_stream_answer(&s->base, OPEN_FAILED);
 }
 
 void
@@ -250,16 +235,10 @@ mptcp_server_stream_leaves(struct mptcp_stream *s)
 void
 mptcp_server_stream_ends(struct mptcp_stream *s)
 {
-	if (s->connecting != NULL)
-		egress_cancel(s->connecting);
-	s->connecting = NULL;
-	if (s->id == 0) {
+	if (s->id == 0)
 		s->peer->n_idle--;
-		return;
-	}
-	if (s->state == STREAM_LEAVING)
+	else if (s->state == STREAM_LEAVING)
 		s->peer->n_leaving--;
-	peers_stream_ends(s->peer->known);
 }
 
 bool

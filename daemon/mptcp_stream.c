@@ -14,6 +14,9 @@
 #define LEAVING_LIFE     (2 * NS_PER_SEC)
 #define HALF_CLOSED_LOOK (1 * NS_PER_SEC)
 
+/* transport.c frees it. */
+_Static_assert(offsetof(struct mptcp_stream, base) == 0, "begins with it");
+
 static void on_leg_ready(void *arg, int what);
 static void on_local_ready(void *arg, int what);
 
@@ -29,10 +32,10 @@ mptcp_stream_end(struct mptcp_stream *s, bool reset)
 	else
 		mptcp_server_stream_ends(s);
 	if (s->state == STREAM_OPEN && reset)
-		t->counters.streams_reset++;
-	t->counters.bytes_up +=
+		t->base.counters.streams_reset++;
+	t->base.counters.bytes_up +=
 		t->client != NULL ? s->pump.bytes_up : s->pump.bytes_down;
-	t->counters.bytes_down +=
+	t->base.counters.bytes_down +=
 		t->client != NULL ? s->pump.bytes_down : s->pump.bytes_up;
 	s->state = STREAM_CLOSED;
 	if (s->watched)
@@ -41,19 +44,7 @@ mptcp_stream_end(struct mptcp_stream *s, bool reset)
 	pump_done(&s->pump, reset);
 	leg_done(&s->leg, reset);
 	list_remove(&s->pool);
-	list_remove(&s->node);
-	t->n_streams--;
-	tunnel_mptcp_bury(t, s);
-}
-
-void
-mptcp_stream_refuse(struct mptcp_stream *s, enum open_status status)
-{
-	s->mptcp->counters.streams_refused++;
-	mptcp_stream_end(s, true);
-	s->opened_told = true;
-	if (s->user.on_opened != NULL)
-		s->user.on_opened(s->user.arg, status);
+	transport_bury(&s->base);
 }
 
 /* Sets what the stream waits for, or ends it when it is over. */
@@ -85,7 +76,7 @@ on_timer(void *arg)
 	switch (s->state) {
 	case STREAM_CONNECTING:
 	case STREAM_GREETING: mptcp_client_stream_timeout(s->mptcp->client, s); return;
-	case STREAM_OPENING: mptcp_stream_refuse(s, OPEN_TIMED_OUT); return;
+	case STREAM_OPENING: transport_refuse(&s->base, OPEN_TIMED_OUT); return;
 	case STREAM_LEAVING: mptcp_stream_end(s, true); return;
 	case STREAM_IDLE:
 	case STREAM_OPEN:
@@ -112,7 +103,7 @@ sent(struct mptcp_stream *s)
 int
 mptcp_stream_set_leg(struct mptcp_stream *s, int fd)
 {
-	return leg_start(&s->leg, s->mptcp->loop, fd, on_leg_ready, s);
+	return leg_start(&s->leg, s->mptcp->base.loop, fd, on_leg_ready, s);
 }
 
 int
@@ -130,7 +121,7 @@ mptcp_stream_greet(struct mptcp_stream *s, const struct leg_header *header,
 	err = leg_write(&s->leg, head, sizeof(head));
 	if (err == 0)
 		err = leg_send(&s->leg, RECORD_HELLO, body, sizeof(body));
-	if (err == 0 && s->user.on_closed != NULL)
+	if (err == 0 && s->base.user.on_closed != NULL)
 		err = mptcp_stream_send_open(s);
 	if (err == 0)
 		settle(s);
@@ -179,17 +170,14 @@ take_opened(struct mptcp_stream *s, const struct record *r)
 	if (r->len < 1)
 		return -EPROTO;
 	if (r->payload[0] != OPEN_OK) {
-		mptcp_stream_refuse(s, r->payload[0] < OPEN_STATUS_COUNT
-					       ? (enum open_status)r->payload[0]
-					       : OPEN_FAILED);
+		transport_refuse(&s->base, r->payload[0] < OPEN_STATUS_COUNT
+						   ? (enum open_status)r->payload[0]
+						   : OPEN_FAILED);
 		return 0;
 	}
 	s->state = STREAM_OPEN;
-	s->opened_told = true;
 	timer_stop(&s->timer);
-	s->mptcp->counters.streams_opened++;
-	if (s->user.on_opened != NULL)
-		s->user.on_opened(s->user.arg, OPEN_OK);
+	transport_opened(&s->base);
 	return 0;
 }
 
@@ -205,7 +193,7 @@ take_hello(struct mptcp_stream *s)
 	s->watched = err == 0;
 	s->fallback = err < 0;
 	if (s->fallback)
-		s->mptcp->counters.fallbacks++;
+		s->mptcp->base.counters.fallbacks++;
 	mptcp_client_stream_greeted(s->mptcp->client, s);
 	if (s->state == STREAM_GREETING) {
 		s->state = STREAM_IDLE;
@@ -406,7 +394,7 @@ mptcp_stream_take_leg(struct mptcp_stream *s, struct leg *leg)
 		s->watched = err == 0;
 		s->fallback = err == -EOPNOTSUPP;
 		if (s->fallback)
-			s->mptcp->counters.fallbacks++;
+			s->mptcp->base.counters.fallbacks++;
 		err = err == -EOPNOTSUPP ? 0 : err;
 	}
 	if (err == 0)
@@ -433,7 +421,7 @@ attach(struct tunnel_stream *base, int fd, const uint8_t *early, size_t early_le
 		return;
 	}
 	tcp_set_nodelay(fd, true);
-	err = pump_attach(&s->pump, s->mptcp->loop, fd, on_local_ready, s);
+	err = pump_attach(&s->pump, s->mptcp->base.loop, fd, on_local_ready, s);
 	if (err < 0) {
 		tcp_reset(fd);
 		mptcp_stream_end(s, true);
@@ -467,7 +455,7 @@ answer(struct tunnel_stream *base, enum open_status status)
 		return;
 	}
 	if (status != OPEN_OK) {
-		s->mptcp->counters.streams_refused++;
+		s->mptcp->base.counters.streams_refused++;
 		s->state = STREAM_LEAVING;
 		mptcp_server_stream_leaves(s);
 		timer_set(&s->timer, LEAVING_LIFE);
@@ -475,23 +463,19 @@ answer(struct tunnel_stream *base, enum open_status status)
 		return;
 	}
 	s->state = STREAM_OPEN;
-	s->mptcp->counters.streams_opened++;
+	transport_opened(&s->base);
 }
 
 static void
-abort_stream(struct tunnel_stream *base)
+end(struct tunnel_stream *base, bool reset)
 {
-	struct mptcp_stream *s = container_of(base, struct mptcp_stream, base);
-
-	s->user.on_closed = NULL;
-	s->user.on_opened = NULL;
-	mptcp_stream_end(s, true);
+	mptcp_stream_end(container_of(base, struct mptcp_stream, base), reset);
 }
 
 static const struct tunnel_ops ops = {
 	.answer = answer,
 	.attach = attach,
-	.abort = abort_stream,
+	.end = end,
 };
 
 struct mptcp_stream *
@@ -501,18 +485,16 @@ mptcp_stream_new(struct tunnel_mptcp *t, enum stream_state state)
 
 	if (s == NULL)
 		return NULL;
-	if (timer_init(&s->timer, t->loop, on_timer, s) < 0) {
+	if (timer_init(&s->timer, t->base.loop, on_timer, s) < 0) {
 		free(s);
 		return NULL;
 	}
-	s->base.ops = &ops;
 	s->mptcp = t;
 	s->state = state;
-	s->created_at = loop_now(t->loop);
+	s->created_at = loop_now(t->base.loop);
 	leg_init(&s->leg);
 	pump_init(&s->pump, &t->shared, &s->leg);
 	list_init(&s->pool);
-	list_append(&t->streams, &s->node);
-	t->n_streams++;
+	transport_add(&t->base, &s->base, &ops);
 	return s;
 }

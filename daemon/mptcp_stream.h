@@ -37,7 +37,6 @@ enum stream_state {
 
 struct mptcp_stream {
 	struct tunnel_stream base;
-	struct list node; /* of mptcp->streams, or mptcp->graves */
 	struct list pool; /* client: of the idle or the waiting ones */
 	struct tunnel_mptcp *mptcp;
 	enum stream_state state;
@@ -45,11 +44,9 @@ struct mptcp_stream {
 	struct leg_subflows subflows;
 	struct pump pump;
 	struct timer timer;
-	struct tunnel_user user;            /* client; on_closed NULL: none */
 	const struct config_listener *from; /* client */
 	const struct uplink *uplink;        /* client: of the first subflow */
 	struct mptcp_peer *peer;            /* server */
-	struct egress_request *connecting;  /* server */
 	struct config_host dest;
 	uint64_t id;
 	uint64_t number;      /* of the leg, in its session */
@@ -60,7 +57,6 @@ struct mptcp_stream {
 	bool fresh;   /* client: counts in mptcp_client.fresh */
 	bool watched; /* subflows_add() was done */
 	bool fallback;
-	bool opened_told; /* client: on_opened was called */
 };
 
 /* NULL: no memory. The stream is linked in, without a leg. */
@@ -76,7 +72,5 @@ int mptcp_stream_send_open(struct mptcp_stream *s) MUST_CHECK;
 void mptcp_stream_take_leg(struct mptcp_stream *s, struct leg *leg);
 /* Closes; on_closed is told at the end of the turn. With RST where `reset`. */
 void mptcp_stream_end(struct mptcp_stream *s, bool reset);
-/* Client: tells on_opened, ends the stream. */
-void mptcp_stream_refuse(struct mptcp_stream *s, enum open_status status);
 
 #endif

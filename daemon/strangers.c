@@ -54,7 +54,7 @@ static void
 ignore(struct stranger *st)
 {
 	if (!st->ignored)
-		st->server->mptcp.counters.strangers++;
+		st->server->mptcp.base.counters.strangers++;
 	st->ignored = true;
 }
 
@@ -75,7 +75,7 @@ take_initiation(struct stranger *st)
 		return;
 	}
 	if (err == 0)
-		sv->mptcp.counters.handshakes++;
+		sv->mptcp.base.counters.handshakes++;
 	st->ignored = true;
 	/* A fresh socket takes a few hundred bytes whole; if not, it is over. */
 	if (send(st->leg.fd, answer, sizeof(answer), MSG_NOSIGNAL) != sizeof(answer))

@@ -1,26 +1,45 @@
 /*
  * transport - what carries streams, seen from below the tunnel.
  *
- * Model:   a transport embeds struct transport, and struct tunnel_stream in
- *          each of its streams; both begin with the functions that tunnel.h
- *          promises. The tunnel passes calls on and adds nothing.
- * Owner:   the tunnel, from tunnel_add() on, ends it with `free`.
+ * Model:   a transport begins with struct transport, and each of its streams
+ *          with struct tunnel_stream; both begin with the functions that
+ *          tunnel.h promises. What does not depend on how the bytes travel is
+ *          done here: who is told what of a stream, what it counts as, where it
+ *          is connected to, and how it ends.
+ *
+ *	transport_add() --> .streams -- ops->end() --> .graves -- end of turn --> free()
+ *
+ * Owner:   the tunnel, from tunnel_add() on, ends it with `free`. A stream is
+ *          one allocation, freed here.
  */
 #ifndef DAEMON_TRANSPORT_H
 #define DAEMON_TRANSPORT_H
 
+#include "common/list.h"
+#include "daemon/io/loop.h"
 #include "daemon/tunnel.h"
 
-/* As the functions tunnel_stream_X() of tunnel.h say. */
+struct egress;
+struct egress_request;
+struct peer;
+
+/* The first two as the functions tunnel_stream_X() of tunnel.h say. */
 struct tunnel_ops {
 	void (*answer)(struct tunnel_stream *s, enum open_status status);
 	void (*attach)(struct tunnel_stream *s, int fd, const uint8_t *early,
 		       size_t early_len);
-	void (*abort)(struct tunnel_stream *s);
+	/* Closes, with RST where `reset`; then transport_bury(). Once is enough. */
+	void (*end)(struct tunnel_stream *s, bool reset);
 };
 
 struct tunnel_stream {
 	const struct tunnel_ops *ops;
+	struct transport *transport;
+	struct list node;                  /* of its streams, or its graves */
+	struct tunnel_user user;           /* client; on_closed NULL: none */
+	bool opened_told;                  /* on_opened had its call */
+	struct peer *peer;                 /* server; NULL: it does not count yet */
+	struct egress_request *connecting; /* server */
 };
 
 struct transport_ops {
@@ -42,9 +61,32 @@ struct transport_ops {
 struct transport {
 	const struct transport_ops *ops;
 	struct tunnel *tunnel; /* that it was added to */
+	struct loop *loop;
+	struct list streams, graves;
+	unsigned n_streams; /* without those in their graves */
+	struct deferred sweep;
+	struct tunnel_counters counters; /* but for what there is now */
 };
+
+void transport_init(struct transport *t, struct loop *l);
+void transport_done(struct transport *t); /* resets every stream */
 
 /* The id of a stream that somebody asks for now: unique in the tunnel. */
 uint64_t transport_next_id(const struct transport *t);
+
+void transport_add(struct transport *t, struct tunnel_stream *s,
+		   const struct tunnel_ops *ops);
+/* The far side is connected: counts it, tells on_opened. */
+void transport_opened(struct tunnel_stream *s);
+/* Counts it, resets the stream, tells on_opened. */
+void transport_refuse(struct tunnel_stream *s, enum open_status status);
+/* At the end of the turn on_closed is told, and the stream is freed. */
+void transport_bury(struct tunnel_stream *s);
+
+/* Server: it counts as this peer's from here on. False: it is over a limit. */
+bool transport_admit(struct tunnel_stream *s, struct peer *p) MUST_CHECK;
+/* Server: the stream is answered, and attached to what `dest` is. */
+void transport_connect(struct tunnel_stream *s, struct egress *e,
+		       const struct config_host *dest);
 
 #endif

@@ -116,7 +116,8 @@ tunnel_stream_attach(struct tunnel_stream *s, int fd, const uint8_t *early,
 void
 tunnel_stream_abort(struct tunnel_stream *s)
 {
-	s->ops->abort(s);
+	s->user = (struct tunnel_user){0};
+	s->ops->end(s, true);
 }
 
 void

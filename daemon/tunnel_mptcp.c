@@ -15,55 +15,18 @@ tunnel_mptcp_init(struct tunnel_mptcp *t, struct loop *l, const struct config *c
 		  struct subflows *s)
 {
 	memset(t, 0, sizeof(*t));
-	t->loop = l;
+	transport_init(&t->base, l);
 	t->config = c;
 	t->subflows = s;
 	t->congestion = tunnel_mptcp_congestion(c->congestion);
-	list_init(&t->streams);
-	list_init(&t->graves);
 	pump_shared_init(&t->shared);
 	return 0;
-}
-
-static void
-bury(struct tunnel_mptcp *t)
-{
-	struct list dead;
-
-	list_init(&dead);
-	list_splice(&dead, &t->graves);
-	list_for_each_safe (it, &dead) {
-		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, node);
-
-		list_remove(it);
-		if (!s->opened_told && s->user.on_opened != NULL)
-			s->user.on_opened(s->user.arg, OPEN_FAILED);
-		if (s->user.on_closed != NULL)
-			s->user.on_closed(s->user.arg);
-		free(s);
-	}
-}
-
-static void
-sweep(struct deferred *d)
-{
-	bury(container_of(d, struct tunnel_mptcp, sweep));
-}
-
-void
-tunnel_mptcp_bury(struct tunnel_mptcp *t, struct mptcp_stream *s)
-{
-	list_append(&t->graves, &s->node);
-	loop_defer(t->loop, &t->sweep, sweep);
 }
 
 void
 tunnel_mptcp_done(struct tunnel_mptcp *t)
 {
-	list_for_each_safe (it, &t->streams)
-		mptcp_stream_end(list_entry(it, struct mptcp_stream, node), true);
-	loop_undefer(&t->sweep);
-	bury(t);
+	transport_done(&t->base);
 	pump_shared_done(&t->shared);
 }
 
@@ -90,7 +53,7 @@ tunnel_mptcp_congestion(const char *name)
 size_t
 tunnel_mptcp_receive_buffer(const struct tunnel_mptcp *t)
 {
-	size_t share = RECEIVE_BUDGET / (t->n_streams + 1);
+	size_t share = RECEIVE_BUDGET / (t->base.n_streams + 1);
 
 	return max_size(min_size(share, RECEIVE_MAX), RECEIVE_MIN);
 }
@@ -125,10 +88,10 @@ tunnel_mptcp_each(struct transport *base, tunnel_each_fn fn, void *arg)
 {
 	struct tunnel_mptcp *t = container_of(base, struct tunnel_mptcp, base);
 	bool client = t->client != NULL;
-	ns_t now = loop_now(t->loop);
+	ns_t now = loop_now(t->base.loop);
 
-	list_for_each (it, &t->streams) {
-		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, node);
+	list_for_each (it, &t->base.streams) {
+		struct mptcp_stream *s = list_entry(it, struct mptcp_stream, base.node);
 		struct tunnel_stream_info info = {
 			.id = s->id,
 			.peer = client ? t->config->server.name
@@ -157,11 +120,11 @@ tunnel_mptcp_counters(const struct transport *base,
 		      struct tunnel_counters *ret_counters)
 {
 	const struct tunnel_mptcp *t = container_of(base, struct tunnel_mptcp, base);
-	struct tunnel_counters c = t->counters;
+	struct tunnel_counters c = t->base.counters;
 
-	list_for_each (it, &t->streams) {
+	list_for_each (it, &t->base.streams) {
 		const struct mptcp_stream *s =
-			list_entry(it, struct mptcp_stream, node);
+			list_entry(it, struct mptcp_stream, base.node);
 
 		if (s->id != 0)
 			c.streams++;

@@ -7,7 +7,6 @@
 #ifndef DAEMON_TUNNEL_MPTCP_H
 #define DAEMON_TUNNEL_MPTCP_H
 
-#include "common/list.h"
 #include "daemon/mptcp_stream.h"
 #include "daemon/pump.h"
 
@@ -15,16 +14,11 @@ struct mptcp_client;
 struct mptcp_server;
 
 struct tunnel_mptcp {
-	struct transport base;
-	struct loop *loop;
+	struct transport base; /* legs without a user count as streams */
 	const struct config *config;
 	struct subflows *subflows;
 	const char *congestion; /* of the legs; NULL: as the system has it */
 	struct pump_shared shared;
-	struct list streams, graves;
-	size_t n_streams; /* legs without a user count as well */
-	struct deferred sweep;
-	struct tunnel_counters counters;
 	struct mptcp_client *client; /* one of both */
 	struct mptcp_server *server;
 };
@@ -32,9 +26,6 @@ struct tunnel_mptcp {
 int tunnel_mptcp_init(struct tunnel_mptcp *t, struct loop *l, const struct config *c,
 		      struct subflows *s) MUST_CHECK;
 void tunnel_mptcp_done(struct tunnel_mptcp *t); /* resets every stream */
-
-/* The stream, CLOSED, hears on_closed and is freed at the end of the turn. */
-void tunnel_mptcp_bury(struct tunnel_mptcp *t, struct mptcp_stream *s);
 
 /* What is configured, where this kernel has it and lets us use it; else NULL. */
 const char *tunnel_mptcp_congestion(const char *name);

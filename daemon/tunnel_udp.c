@@ -2,72 +2,26 @@
 
 #include "daemon/peers.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 void
 tunnel_udp_init(struct tunnel_udp *t, struct loop *l, const struct config *c)
 {
 	memset(t, 0, sizeof(*t));
-	t->loop = l;
+	transport_init(&t->base, l);
 	t->config = c;
 	t->is_client = c->role == ROLE_CLIENT;
-	list_init(&t->streams);
-	list_init(&t->graves);
-}
-
-static void
-bury_all(struct tunnel_udp *t)
-{
-	struct list dead;
-
-	list_init(&dead);
-	list_splice(&dead, &t->graves);
-	list_for_each_safe (it, &dead) {
-		struct udp_stream *s = list_entry(it, struct udp_stream, node);
-
-		list_remove(it);
-		if (!s->opened_told && s->user.on_opened != NULL)
-			s->user.on_opened(s->user.arg, OPEN_FAILED);
-		if (s->user.on_closed != NULL)
-			s->user.on_closed(s->user.arg);
-		free(s);
-	}
-}
-
-static void
-sweep(struct deferred *d)
-{
-	bury_all(container_of(d, struct tunnel_udp, sweep));
-}
-
-void
-tunnel_udp_bury(struct tunnel_udp *t, struct udp_stream *s)
-{
-	list_remove(&s->node);
-	t->n_streams--;
-	list_append(&t->graves, &s->node);
-	loop_defer(t->loop, &t->sweep, sweep);
 }
 
 void
 tunnel_udp_reset_streams(struct tunnel_udp *t, const struct udp_session *us)
 {
-	list_for_each_safe (it, &t->streams) {
-		struct udp_stream *s = list_entry(it, struct udp_stream, node);
+	list_for_each_safe (it, &t->base.streams) {
+		struct udp_stream *s = list_entry(it, struct udp_stream, base.node);
 
 		if (s->session == us)
 			udp_stream_end(s, true);
 	}
-}
-
-void
-tunnel_udp_done(struct tunnel_udp *t)
-{
-	list_for_each_safe (it, &t->streams)
-		udp_stream_end(list_entry(it, struct udp_stream, node), true);
-	loop_undefer(&t->sweep);
-	bury_all(t);
 }
 
 enum cc_kind
@@ -104,19 +58,20 @@ tunnel_udp_each(struct transport *base, tunnel_each_fn fn, void *arg)
 {
 	struct tunnel_udp *t = container_of(base, struct tunnel_udp, base);
 
-	list_for_each (it, &t->streams) {
-		const struct udp_stream *s = list_entry(it, struct udp_stream, node);
+	list_for_each (it, &t->base.streams) {
+		const struct udp_stream *s =
+			list_entry(it, struct udp_stream, base.node);
 		const struct tunnel_stream_info info = {
 			.id = s->id,
 			.peer = t->is_client ? t->config->server.name
-					     : s->peer->config->name,
+					     : s->base.peer->config->name,
 			.listener = s->from != NULL ? s->from->name : "",
 			.transport = "udp",
 			.dest = &s->dest,
 			.state = state_of(s),
 			.bytes_up = t->is_client ? s->bytes_in : s->bytes_out,
 			.bytes_down = t->is_client ? s->bytes_out : s->bytes_in,
-			.age = loop_now(t->loop) - s->created_at,
+			.age = loop_now(t->base.loop) - s->created_at,
 			.fd = -1,
 		};
 
@@ -129,6 +84,6 @@ tunnel_udp_counters(const struct transport *base, struct tunnel_counters *ret_co
 {
 	const struct tunnel_udp *t = container_of(base, struct tunnel_udp, base);
 
-	*ret_counters = t->counters;
-	ret_counters->streams = t->n_streams;
+	*ret_counters = t->base.counters;
+	ret_counters->streams = t->base.n_streams;
 }

@@ -8,26 +8,16 @@
 #ifndef DAEMON_TUNNEL_UDP_H
 #define DAEMON_TUNNEL_UDP_H
 
-#include "common/list.h"
 #include "daemon/transport.h"
 #include "daemon/udp_stream.h"
 
 struct tunnel_udp {
 	struct transport base;
-	struct loop *loop;
 	const struct config *config;
-	struct list streams, graves;
-	unsigned n_streams;
-	struct deferred sweep;
-	struct tunnel_counters counters;
 	bool is_client;
 };
 
 void tunnel_udp_init(struct tunnel_udp *t, struct loop *l, const struct config *c);
-void tunnel_udp_done(struct tunnel_udp *t); /* resets every stream */
-
-/* The stream, CLOSED, hears on_closed and is freed at the end of the turn. */
-void tunnel_udp_bury(struct tunnel_udp *t, struct udp_stream *s);
 
 /* The streams of this session are over. */
 void tunnel_udp_reset_streams(struct tunnel_udp *t, const struct udp_session *us);

@@ -201,11 +201,11 @@ use_port(struct udp_client *c, struct udp_port *p, bool known)
 static void
 begin_waiting(struct udp_client *c)
 {
-	list_for_each_safe (it, &c->udp.streams) {
-		struct udp_stream *s = list_entry(it, struct udp_stream, node);
+	list_for_each_safe (it, &c->udp.base.streams) {
+		struct udp_stream *s = list_entry(it, struct udp_stream, base.node);
 
 		if (s->session == NULL && udp_stream_begin(s, &c->session) < 0)
-			udp_stream_refuse(s, OPEN_FAILED);
+			transport_refuse(&s->base, OPEN_FAILED);
 	}
 }
 
@@ -233,7 +233,7 @@ begin_session(struct udp_client *c, const struct initiator_result *r,
 	}
 	c->answer = r->answer;
 	c->heard_at = loop_now(c->loop);
-	c->udp.counters.handshakes++;
+	c->udp.base.counters.handshakes++;
 	snprintf(c->state_text, sizeof(c->state_text), "connected to %s with %s",
 		 c->config->server.name, aead_name(cfg.aead));
 	log_info("session up: transport=udp server=%s aead=%s", c->config->server.name,
@@ -442,7 +442,7 @@ open_stream(struct transport *base, const struct config_host *dest,
 	struct udp_client *c = container_of(base, struct udp_client, udp.base);
 	struct udp_stream *s;
 
-	if (c->udp.n_streams >= c->config->max_streams)
+	if (c->udp.base.n_streams >= c->config->max_streams)
 		return NULL;
 	s = udp_stream_new(&c->udp, dest);
 	if (s == NULL)
@@ -452,7 +452,7 @@ open_stream(struct transport *base, const struct config_host *dest,
 		udp_stream_end(s, true);
 		return NULL;
 	}
-	s->user = *user;
+	s->base.user = *user;
 	return &s->base;
 }
 
@@ -476,7 +476,7 @@ free_client(struct transport *base)
 {
 	struct udp_client *c = container_of(base, struct udp_client, udp.base);
 
-	tunnel_udp_done(&c->udp);
+	transport_done(&c->udp.base);
 	udp_session_done(&c->session);
 	end_race(c);
 	timer_done(&c->race_timer);

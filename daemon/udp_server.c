@@ -137,17 +137,6 @@ on_over(void *arg)
 }
 
 static void
-on_connected(void *arg, enum open_status status, int fd)
-{
-	struct udp_stream *s = arg;
-
-	s->connecting = NULL;
-	tunnel_stream_answer(&s->base, status);
-	if (fd >= 0)
-		tunnel_stream_attach(&s->base, fd, NULL, 0);
-}
-
-static void
 open_stream(struct server_session *ss, struct stream *st)
 {
 	struct udp_server *sv = ss->server;
@@ -161,16 +150,11 @@ open_stream(struct server_session *ss, struct stream *st)
 		session_release(ss->us.core, st);
 		return;
 	}
-	s->peer = ss->peer;
 	udp_stream_take(s, &ss->us, st);
-	if (!peers_stream_begins(ss->peer)) {
+	if (transport_admit(&s->base, ss->peer))
+		transport_connect(&s->base, sv->egress, &dest);
+	else
 		tunnel_stream_answer(&s->base, OPEN_LIMIT);
-		return;
-	}
-	s->connecting = egress_start(sv->egress, &dest, ss->peer->config,
-				     &ss->peer->load, on_connected, s);
-	if (s->connecting == NULL)
-		tunnel_stream_answer(&s->base, OPEN_FAILED);
 }
 
 static void
@@ -228,7 +212,7 @@ make_session(struct udp_server *sv, struct pending *p)
 	list_init(&ss->over);
 	list_append(&sv->sessions[ss->index % SESSION_BUCKETS], &ss->by_index);
 	sv->n_sessions++;
-	sv->udp.counters.handshakes++;
+	sv->udp.base.counters.handshakes++;
 	log_info("session up: transport=udp client=%s aead=%s", ss->peer->config->name,
 		 aead_name(cfg.aead));
 	responder_confirm(&sv->responder, p);
@@ -368,7 +352,7 @@ free_server(struct transport *base)
 {
 	struct udp_server *sv = container_of(base, struct udp_server, udp.base);
 
-	tunnel_udp_done(&sv->udp);
+	transport_done(&sv->udp.base);
 	for (size_t i = 0; i < SESSION_BUCKETS; i++) {
 		list_for_each_safe (it, &sv->sessions[i])
 			free_session(list_entry(it, struct server_session, by_index));

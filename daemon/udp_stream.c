@@ -2,7 +2,6 @@
 
 #include "daemon/io/tcp.h"
 #include "daemon/open_request.h"
-#include "daemon/peers.h"
 #include "daemon/tunnel_udp.h"
 
 #include <stdlib.h>
@@ -14,6 +13,9 @@
 #define OPENING_LIFE (CONNECT_DEADLINE + 5 * NS_PER_SEC)
 
 enum { BLOCKS_A_TURN = 16 };
+
+/* transport.c frees it. */
+_Static_assert(offsetof(struct udp_stream, base) == 0, "begins with it");
 
 static void on_ready(void *arg, int what);
 
@@ -29,37 +31,14 @@ static void
 on_timer(void *arg)
 {
 	struct udp_stream *s = arg;
-	ns_t quiet = loop_now(s->tunnel->loop) - s->active_at;
+	ns_t quiet = loop_now(s->tunnel->base.loop) - s->active_at;
 
 	if (s->state == UDP_STREAM_OPENING)
-		udp_stream_refuse(s, OPEN_TIMED_OUT);
+		transport_refuse(&s->base, OPEN_TIMED_OUT);
 	else if (quiet >= HALF_CLOSED_LIFE)
 		udp_stream_end(s, true);
 	else
 		timer_set(&s->timer, HALF_CLOSED_LIFE - quiet);
-}
-
-struct udp_stream *
-udp_stream_new(struct tunnel_udp *t, const struct config_host *dest)
-{
-	struct udp_stream *s = calloc(1, sizeof(*s));
-
-	if (s == NULL)
-		return NULL;
-	if (timer_init(&s->timer, t->loop, on_timer, s) < 0) {
-		free(s);
-		return NULL;
-	}
-	s->base.ops = &udp_stream_ops;
-	s->tunnel = t;
-	s->dest = *dest;
-	s->fd = -1;
-	s->id = transport_next_id(&t->base);
-	s->created_at = loop_now(t->loop);
-	list_append(&t->streams, &s->node);
-	t->n_streams++;
-	timer_set(&s->timer, OPENING_LIFE);
-	return s;
 }
 
 /* What it leaves in the core goes on until it has arrived, unless it is reset. */
@@ -82,13 +61,10 @@ udp_stream_end(struct udp_stream *s, bool reset)
 
 	if (s->state == UDP_STREAM_CLOSED)
 		return;
-	if (s->connecting != NULL)
-		egress_cancel(s->connecting);
-	s->connecting = NULL;
 	if (s->state == UDP_STREAM_OPEN && reset)
-		t->counters.streams_reset++;
-	t->counters.bytes_up += t->is_client ? s->bytes_in : s->bytes_out;
-	t->counters.bytes_down += t->is_client ? s->bytes_out : s->bytes_in;
+		t->base.counters.streams_reset++;
+	t->base.counters.bytes_up += t->is_client ? s->bytes_in : s->bytes_out;
+	t->base.counters.bytes_down += t->is_client ? s->bytes_out : s->bytes_in;
 	s->state = UDP_STREAM_CLOSED;
 	leave_core(s, reset);
 	timer_done(&s->timer);
@@ -98,21 +74,7 @@ udp_stream_end(struct udp_stream *s, bool reset)
 		close(s->fd);
 		s->fd = -1;
 	}
-	if (s->peer != NULL)
-		peers_stream_ends(s->peer);
-	tunnel_udp_bury(t, s);
-}
-
-void
-udp_stream_refuse(struct udp_stream *s, enum open_status status)
-{
-	bool tell = !s->opened_told && s->user.on_opened != NULL;
-
-	s->tunnel->counters.streams_refused++;
-	s->opened_told = true;
-	udp_stream_end(s, true);
-	if (tell)
-		s->user.on_opened(s->user.arg, status);
+	transport_bury(&s->base);
 }
 
 /* Bytes */
@@ -135,7 +97,7 @@ static bool
 take_in(struct udp_stream *s)
 {
 	struct session *core = s->session->core;
-	ns_t now = loop_now(s->tunnel->loop);
+	ns_t now = loop_now(s->tunnel->base.loop);
 
 	for (int i = 0; i < BLOCKS_A_TURN && !s->read_ended; i++) {
 		size_t room;
@@ -166,7 +128,7 @@ static void
 give_out(struct udp_stream *s)
 {
 	struct session *core = s->session->core;
-	ns_t now = loop_now(s->tunnel->loop);
+	ns_t now = loop_now(s->tunnel->base.loop);
 	const uint8_t *at;
 	size_t len;
 
@@ -231,7 +193,7 @@ write_early(struct udp_stream *s, const uint8_t *data, size_t len)
 		room = min_size(room, len);
 		memcpy(at, data, room);
 		session_written(s->session->core, s->core, room,
-				loop_now(s->tunnel->loop));
+				loop_now(s->tunnel->base.loop));
 		data += room;
 		len -= room;
 		s->bytes_in += room;
@@ -253,7 +215,7 @@ attach(struct tunnel_stream *base, int fd, const uint8_t *early, size_t early_le
 	s->fd = fd;
 	tcp_set_nodelay(fd, true);
 	tcp_set_reset_on_close(fd, true);
-	if (watch_init(&s->watch, s->tunnel->loop, fd, on_ready, s) < 0 ||
+	if (watch_init(&s->watch, s->tunnel->base.loop, fd, on_ready, s) < 0 ||
 	    (early_len > 0 && write_early(s, early, early_len) < 0)) {
 		udp_stream_end(s, true);
 		return;
@@ -270,30 +232,48 @@ answer(struct tunnel_stream *base, enum open_status status)
 	session_answer(s->session->core, s->core, (uint8_t)status);
 	udp_session_touch(s->session);
 	if (status != OPEN_OK) {
-		s->tunnel->counters.streams_refused++;
+		s->tunnel->base.counters.streams_refused++;
 		session_end(s->session->core, s->core);
 		session_release(s->session->core, s->core);
 		s->core = NULL;
 		udp_stream_end(s, true);
 		return;
 	}
-	s->tunnel->counters.streams_opened++;
 	s->state = UDP_STREAM_OPEN;
 	timer_stop(&s->timer);
+	transport_opened(&s->base);
 }
 
 static void
-abort_stream(struct tunnel_stream *base)
+end(struct tunnel_stream *base, bool reset)
 {
-	struct udp_stream *s = of(base);
-
-	s->user = (struct tunnel_user){0};
-	udp_stream_end(s, true);
+	udp_stream_end(of(base), reset);
 }
 
-const struct tunnel_ops udp_stream_ops = {answer, attach, abort_stream};
+static const struct tunnel_ops ops = {answer, attach, end};
 
 /* The session's side */
+
+struct udp_stream *
+udp_stream_new(struct tunnel_udp *t, const struct config_host *dest)
+{
+	struct udp_stream *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	if (timer_init(&s->timer, t->base.loop, on_timer, s) < 0) {
+		free(s);
+		return NULL;
+	}
+	s->tunnel = t;
+	s->dest = *dest;
+	s->fd = -1;
+	s->id = transport_next_id(&t->base);
+	s->created_at = loop_now(t->base.loop);
+	transport_add(&t->base, &s->base, &ops);
+	timer_set(&s->timer, OPENING_LIFE);
+	return s;
+}
 
 int
 udp_stream_begin(struct udp_stream *s, struct udp_session *us)
@@ -328,15 +308,12 @@ answered(struct udp_stream *s)
 	if (s->state != UDP_STREAM_OPENING)
 		return;
 	if (status != OPEN_OK) {
-		udp_stream_refuse(s, status);
+		transport_refuse(&s->base, status);
 		return;
 	}
 	s->state = UDP_STREAM_OPEN;
-	s->tunnel->counters.streams_opened++;
 	timer_stop(&s->timer);
-	s->opened_told = true;
-	if (s->user.on_opened != NULL)
-		s->user.on_opened(s->user.arg, OPEN_OK);
+	transport_opened(&s->base);
 }
 
 void
@@ -348,7 +325,7 @@ udp_stream_news(struct udp_stream *s, uint8_t news)
 		return;
 	if ((news & STREAM_NEWS_RESET) != 0) {
 		if (s->state == UDP_STREAM_OPENING)
-			udp_stream_refuse(s, OPEN_FAILED);
+			transport_refuse(&s->base, OPEN_FAILED);
 		else
 			udp_stream_end(s, true);
 		return;

@@ -19,21 +19,16 @@
 #include "daemon/udp_session.h"
 
 struct tunnel_udp;
-struct peer;
 
 enum udp_stream_state { UDP_STREAM_OPENING, UDP_STREAM_OPEN, UDP_STREAM_CLOSED };
 
 struct udp_stream {
 	struct tunnel_stream base;
-	struct list node; /* of tunnel->streams, or ->graves */
 	struct tunnel_udp *tunnel;
 	struct udp_session *session;
 	struct stream *core; /* NULL: no session yet, or closed */
 	enum udp_stream_state state;
-	struct tunnel_user user;            /* client */
 	const struct config_listener *from; /* client */
-	struct peer *peer;                  /* server */
-	struct egress_request *connecting;  /* server */
 	struct config_host dest;
 	struct watch watch;
 	struct timer timer; /* of OPENING; then half-closed */
@@ -42,7 +37,7 @@ struct udp_stream {
 	size_t early_len;
 	uint64_t id, bytes_in, bytes_out; /* from the descriptor, and to it */
 	ns_t created_at, active_at;
-	bool read_ended, write_ended, opened_told;
+	bool read_ended, write_ended;
 };
 
 struct udp_stream *udp_stream_new(struct tunnel_udp *t, const struct config_host *dest);
@@ -52,8 +47,5 @@ void udp_stream_take(struct udp_stream *s, struct udp_session *us, struct stream
 void udp_stream_news(struct udp_stream *s, uint8_t news);
 /* `reset`: the local side sees RST, and so does the far one. */
 void udp_stream_end(struct udp_stream *s, bool reset);
-void udp_stream_refuse(struct udp_stream *s, enum open_status status);
-
-extern const struct tunnel_ops udp_stream_ops;
 
 #endif

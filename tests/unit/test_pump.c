@@ -107,9 +107,9 @@ side_init(struct side *side, struct tunnel_mptcp *t, int leg_fd, bool client)
 	tcp_pair(fds);
 	*side = (struct side){.mptcp = t, .stream = s, .local = fds[0], .user = fds[1]};
 	s->id = 1;
-	s->opened_told = true;
+	s->base.opened_told = true;
 	s->fallback = true;
-	s->user = (struct tunnel_user){.on_closed = on_closed, .arg = side};
+	s->base.user = (struct tunnel_user){.on_closed = on_closed, .arg = side};
 	assert_int_equal(mptcp_stream_set_leg(s, leg_fd), 0);
 	assert_int_equal(
 		leg_set_keys(&s->leg, AEAD_CHACHA20_POLY1305, secret, 1, client), 0);
@@ -152,6 +152,7 @@ set_up(void **state)
 	side_init(&f->c, &f->client.mptcp, legs[0], true);
 	side_init(&f->s, &f->server.mptcp, legs[1], false);
 	f->s.stream->peer = &f->mptcp_peer;
+	f->s.stream->base.peer = &f->peer;
 	f->up = (struct flow){.from = f->c.user, .to = f->s.user, .up = true};
 	f->down = (struct flow){.from = f->s.user, .to = f->c.user};
 	*state = f;
@@ -333,12 +334,12 @@ assert_ended_well(struct fixture *f)
 {
 	assert_int_equal(f->up.got, f->up.total);
 	assert_int_equal(f->down.got, f->down.total);
-	assert_int_equal(f->client.mptcp.counters.streams_reset, 0);
-	assert_int_equal(f->server.mptcp.counters.streams_reset, 0);
-	assert_int_equal(f->client.mptcp.counters.bytes_up, f->up.total);
-	assert_int_equal(f->client.mptcp.counters.bytes_down, f->down.total);
-	assert_int_equal(f->server.mptcp.counters.bytes_up, f->up.total);
-	assert_int_equal(f->server.mptcp.counters.bytes_down, f->down.total);
+	assert_int_equal(f->client.mptcp.base.counters.streams_reset, 0);
+	assert_int_equal(f->server.mptcp.base.counters.streams_reset, 0);
+	assert_int_equal(f->client.mptcp.base.counters.bytes_up, f->up.total);
+	assert_int_equal(f->client.mptcp.base.counters.bytes_down, f->down.total);
+	assert_int_equal(f->server.mptcp.base.counters.bytes_up, f->up.total);
+	assert_int_equal(f->server.mptcp.base.counters.bytes_down, f->down.total);
 	assert_int_equal(f->client.n_open, 0);
 	assert_int_equal(f->peer.n_streams, 0);
 }
@@ -482,8 +483,8 @@ a_user_resets(struct fixture *f, bool tls, bool client)
 	}
 	assert_true(run_until(f, both_are_told_of_a_reset));
 	assert_int_equal(told->error, ECONNRESET);
-	assert_int_equal(f->client.mptcp.counters.streams_reset, 1);
-	assert_int_equal(f->server.mptcp.counters.streams_reset, 1);
+	assert_int_equal(f->client.mptcp.base.counters.streams_reset, 1);
+	assert_int_equal(f->server.mptcp.base.counters.streams_reset, 1);
 }
 
 static void
@@ -529,8 +530,8 @@ half_closed_and_reset(struct fixture *f, bool tls, bool client)
 	assert_true(run_until(f, both_are_closed));
 	assert_true(send(told->to, "x", 1, MSG_NOSIGNAL) < 0);
 	assert_true(errno == ECONNRESET || errno == EPIPE);
-	assert_int_equal(f->client.mptcp.counters.streams_reset, 1);
-	assert_int_equal(f->server.mptcp.counters.streams_reset, 1);
+	assert_int_equal(f->client.mptcp.base.counters.streams_reset, 1);
+	assert_int_equal(f->server.mptcp.base.counters.streams_reset, 1);
 }
 
 static void

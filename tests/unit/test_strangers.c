@@ -373,7 +373,7 @@ count_streams(struct fixture *f)
 {
 	unsigned n = 0;
 
-	list_for_each (it, &f->server->mptcp.streams)
+	list_for_each (it, &f->server->mptcp.base.streams)
 		n++;
 	return n;
 }
@@ -466,7 +466,7 @@ what_is_wrong_is_dropped_in_silence(void **state)
 		assert_true(all[i]->closed_at - since >= HALF_OPEN_LIFE);
 		hang_up(all[i]);
 	}
-	assert_int_equal(f->server->mptcp.counters.strangers, crowd.n);
+	assert_int_equal(f->server->mptcp.base.counters.strangers, crowd.n);
 	assert_int_equal(f->server->n_strangers, 0);
 	assert_int_equal(count_streams(f), 0);
 }

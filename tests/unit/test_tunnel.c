@@ -192,7 +192,7 @@ both_are_told_and_summed(void **state)
 	assert_int_equal(udp.freed, 1);
 }
 
-static unsigned answered, attached, aborted;
+static unsigned answered, attached, ended;
 
 static void
 answer(struct tunnel_stream *s, enum open_status status)
@@ -212,24 +212,33 @@ attach(struct tunnel_stream *s, int fd, const uint8_t *early, size_t early_len)
 }
 
 static void
-abort_fake(struct tunnel_stream *s)
+end_fake(struct tunnel_stream *s, bool reset)
 {
 	assert_ptr_equal(s, &udp.stream);
-	aborted++;
+	assert_true(reset);
+	assert_null(s->user.on_closed);
+	ended++;
+}
+
+static void
+never(void *arg)
+{
+	fail_msg("%p hears of it", arg);
 }
 
 static void
 a_stream_is_its_transports(void **state)
 {
-	static const struct tunnel_ops stream_ops = {answer, attach, abort_fake};
+	static const struct tunnel_ops stream_ops = {answer, attach, end_fake};
 
 	udp.stream.ops = &stream_ops;
+	udp.stream.user.on_closed = never;
 	tunnel_stream_answer(&udp.stream, OPEN_LIMIT);
 	tunnel_stream_attach(&udp.stream, 7, (const uint8_t *)"early", 5);
 	tunnel_stream_abort(&udp.stream);
 	assert_int_equal(answered, 1);
 	assert_int_equal(attached, 1);
-	assert_int_equal(aborted, 1);
+	assert_int_equal(ended, 1);
 	tunnel_free(*state);
 }
 
