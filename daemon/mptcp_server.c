@@ -259,6 +259,12 @@ mptcp_server_half_open(const struct mptcp_server *sv)
 	return sv->n_strangers;
 }
 
+void
+mptcp_server_set_door(struct transport *t, const struct door *door)
+{
+	container_of(t, struct mptcp_server, mptcp.base)->door = door;
+}
+
 static const char *
 state_text(const struct transport *base)
 {

@@ -21,6 +21,7 @@
 #define DAEMON_MPTCP_SERVER_H
 
 #include "common/errmsg.h"
+#include "daemon/door.h"
 #include "daemon/egress.h"
 #include "daemon/io/tcp.h"
 #include "daemon/mptcp_peers.h"
@@ -51,7 +52,8 @@ struct mptcp_server {
 	struct listener listeners[CONFIG_LISTEN_MAX];
 	size_t n_listeners;
 	struct tcp_spare spare;
-	struct list strangers; /* oldest first */
+	const struct door *door; /* NULL: nobody carries datagrams */
+	struct list strangers;   /* oldest first */
 	struct list buckets[SOURCE_BUCKETS];
 	struct list strangers_gone;
 	struct deferred bury;
@@ -63,6 +65,9 @@ struct mptcp_server {
 struct transport *
 mptcp_server_new(struct loop *l, struct peers *known, struct subflows *s,
 		 struct egress *e, unsigned descriptors, struct errmsg *why);
+
+/* Who gets connections that carry datagrams of another transport. */
+void mptcp_server_set_door(struct transport *t, const struct door *door);
 
 /* The client was restarted: what it had before is dead. */
 void mptcp_server_peer_restarted(struct mptcp_server *sv, struct mptcp_peer *p);

@@ -161,6 +161,7 @@ new_server(struct proxy *p, unsigned descriptors, struct errmsg *why)
 	if (udp == NULL)
 		return -EINVAL;
 	tunnel_add(p->tunnel, TRANSPORT_UDP, udp);
+	mptcp_server_set_door(mptcp, udp_server_door(udp));
 	return 0;
 }
 

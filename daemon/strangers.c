@@ -1,6 +1,8 @@
 #include "daemon/strangers.h"
 
 #include "common/bytes.h"
+#include "daemon/core/wire.h"
+#include "daemon/io/carrier.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +12,14 @@
 enum {
 	/* The larger of an initiation and a header with its first record. */
 	STRANGER_BUFFER = LEG_HEADER_LEN + RECORD_OVERHEAD + RECORD_FIRST_MAX,
+	DATAGRAMS_AT = 1, /* behind WIRE_OVER_TCP */
 };
 
 struct stranger {
 	struct list node;   /* of all, oldest first */
 	struct list bucket; /* of those whose source has the same hash */
 	struct mptcp_server *server;
-	struct addr source; /* ratelimit_source() */
+	struct addr remote, source; /* source: ratelimit_source() */
 	struct leg leg;
 	ns_t since;
 	bool ignored; /* answered, or wrong: read and dropped */
@@ -80,6 +83,15 @@ take_initiation(struct stranger *st)
 	/* A fresh socket takes a few hundred bytes whole; if not, it is over. */
 	if (send(st->leg.fd, answer, sizeof(answer), MSG_NOSIGNAL) != sizeof(answer))
 		stranger_end(st);
+}
+
+/* The connection has another owner, who watches it already. */
+static void
+let_go(struct stranger *st)
+{
+	watch_done(&st->leg.watch);
+	leg_init(&st->leg);
+	stranger_end(st);
 }
 
 /* HELLO has opened: the leg changes hands, with what was read behind it. */
@@ -166,6 +178,67 @@ take_header(struct stranger *st)
 	return err;
 }
 
+/* The first datagram in the buffer; 0: it is not all there. */
+static size_t
+first_datagram(const struct stranger *st)
+{
+	size_t len;
+
+	if (st->have < DATAGRAMS_AT + CARRIER_LENGTH_LEN)
+		return 0;
+	len = get_be16(st->buf + DATAGRAMS_AT);
+	return st->have < DATAGRAMS_AT + CARRIER_LENGTH_LEN + len ? 0 : len;
+}
+
+static bool
+reply(struct stranger *st, const struct door_knock *k)
+{
+	uint8_t out[CARRIER_LENGTH_LEN + HANDSHAKE_LEN];
+	size_t len = CARRIER_LENGTH_LEN + k->reply_len;
+
+	put_be16(out, (uint16_t)k->reply_len);
+	memcpy(out + CARRIER_LENGTH_LEN, k->reply, k->reply_len);
+	return send(st->leg.fd, out, len, MSG_NOSIGNAL) == (ssize_t)len;
+}
+
+/* Datagrams of the udp transport, one by one. Those that are wrong are as good as
+ * lost, as they would be over UDP; a length that is not one is a stranger's. */
+static void
+take_datagrams(struct stranger *st)
+{
+	const struct door *door = st->server->door;
+	size_t len;
+
+	while ((len = first_datagram(st)) > 0) {
+		size_t end = DATAGRAMS_AT + CARRIER_LENGTH_LEN + len;
+		struct door_knock k = {
+			.fd = st->leg.fd,
+			.remote = st->remote,
+			.data = st->buf + end - len,
+			.len = len,
+			.rest = st->buf + end,
+			.rest_len = st->have - end,
+		};
+		enum door_verdict v = door->knock(door->arg, &k);
+
+		if (v == DOOR_TAKEN) {
+			let_go(st);
+			return;
+		}
+		if (v == DOOR_REPLY && !reply(st, &k)) {
+			stranger_end(st);
+			return;
+		}
+		st->have = DATAGRAMS_AT + k.rest_len;
+		memmove(st->buf + DATAGRAMS_AT, k.rest, k.rest_len);
+	}
+	if (st->have >= DATAGRAMS_AT + CARRIER_LENGTH_LEN) {
+		len = get_be16(st->buf + DATAGRAMS_AT);
+		if (len == 0 || len > CARRIER_DATAGRAM_MAX)
+			ignore(st);
+	}
+}
+
 static void
 look(struct stranger *st)
 {
@@ -173,6 +246,12 @@ look(struct stranger *st)
 	case HANDSHAKE_INITIATION: take_initiation(st); return;
 	case LEG_HEADER:
 		if (take_header(st) < 0)
+			ignore(st);
+		return;
+	case WIRE_OVER_TCP:
+		if (st->server->door != NULL)
+			take_datagrams(st);
+		else
 			ignore(st);
 		return;
 	default: ignore(st);
@@ -252,6 +331,7 @@ strangers_take(struct mptcp_server *sv, int fd, const struct addr *remote)
 	}
 	st->server = sv;
 	st->since = loop_now(sv->loop);
+	st->remote = *remote;
 	st->source = ratelimit_source(remote);
 	leg_init(&st->leg);
 	if (leg_start(&st->leg, sv->loop, fd, on_ready, st) < 0) {

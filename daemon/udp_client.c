@@ -5,7 +5,7 @@
 #include "daemon/core/subflow.h"
 #include "daemon/endpoints.h"
 #include "daemon/tunnel_udp.h"
-#include "daemon/udp_ports.h"
+#include "daemon/udp_fallback.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,6 +178,16 @@ add_subflow(struct udp_client *c, const struct udp_port *p, bool known)
 	return session_add_subflow(c->session.core, &way, known, loop_now(c->loop));
 }
 
+/* Both directions; what UDP can carry stays away from the same uplink's TCP. */
+static void
+set_tier(struct udp_client *c, const struct udp_port *p)
+{
+	bool spare = udp_fallback_is_spare(p, c->session.core);
+
+	session_set_tier(c->session.core, p->subflow,
+			 udp_tier(spare ? PRIORITY_BACKUP : p->uplink->priority));
+}
+
 static void
 use_port(struct udp_client *c, struct udp_port *p, bool known)
 {
@@ -194,7 +204,7 @@ use_port(struct udp_client *c, struct udp_port *p, bool known)
 			return;
 		p->subflow = (uint8_t)id;
 	}
-	session_set_tier(c->session.core, p->subflow, udp_tier(p->uplink->priority));
+	set_tier(c, p);
 	udp_session_touch(&c->session);
 }
 
@@ -277,7 +287,7 @@ on_burst(void *arg, struct udp_port *p, const struct burst *b)
 	struct initiator_result r;
 
 	if ((b->data[0] & WIRE_IS_PACKET) != 0) {
-		udp_session_input(&c->session, b);
+		(void)udp_session_input(&c->session, b);
 		return;
 	}
 	if (!c->racing)
@@ -348,17 +358,17 @@ keep_ports(struct udp_client *c, const struct uplink *u)
 		struct udp_port *p = &c->ports.at[i];
 		const struct addr *local;
 
-		if (p->uplink != u || !p->open)
+		if (p->uplink != u || (!p->open && !udp_port_is_opening(p)))
 			continue;
 		local = uplink_addr(u, p->remote.family);
-		if (!is_wanted(u) || local == NULL || !addr_same_ip(&p->local, local)) {
+		if (!is_wanted(u) || local == NULL ||
+		    (p->open && !addr_same_ip(&p->local, local))) {
 			close_port(c, p);
 			continue;
 		}
-		any = true;
+		any |= !p->over_tcp;
 		if (p->subflow != 0)
-			session_set_tier(c->session.core, p->subflow,
-					 udp_tier(u->priority));
+			set_tier(c, p);
 	}
 	return any;
 }
@@ -430,6 +440,7 @@ on_tick(void *arg)
 		refresh_ports(c);
 		start_race(c);
 	}
+	udp_fallback_check(&c->ports, c->session.core, now);
 	timer_set(&c->tick, TICK);
 }
 

@@ -26,6 +26,7 @@ hear(struct udp_port *p, uint8_t *data, size_t len, size_t packet)
 		.packet = packet,
 	};
 
+	p->heard_at = loop_now(p->all->loop);
 	h->on_burst(h->arg, p, &b);
 }
 
@@ -129,6 +130,7 @@ void
 udp_port_open(struct udp_port *p)
 {
 	assert(!p->open && !udp_port_is_opening(p));
+	p->tried_at = loop_now(p->all->loop);
 	if ((p->over_tcp ? open_tcp(p) : open_udp(p)) < 0)
 		lose(p);
 }

@@ -29,6 +29,9 @@ struct udp_port {
 	bool over_tcp;
 	bool open;       /* something may be sent */
 	uint8_t subflow; /* of the session; 0: none */
+	ns_t tried_at;   /* udp_port_open() */
+	ns_t heard_at;   /* anything came */
+	ns_t gap;        /* over TCP: between two tries; 0: none has failed */
 	struct addr local, remote;
 	struct udp_sock sock; /* over UDP */
 	struct watch watch;

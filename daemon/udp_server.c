@@ -4,6 +4,7 @@
 #include "daemon/io/udp.h"
 #include "daemon/open_request.h"
 #include "daemon/tunnel_udp.h"
+#include "daemon/udp_carriers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,8 @@ struct udp_server {
 	struct listener listeners[CONFIG_LISTEN_MAX];
 	size_t n_listeners;
 	struct udp_inbox *inbox;
+	struct udp_carriers carriers;
+	struct door door;
 	struct list sessions[SESSION_BUCKETS], over;
 	unsigned n_sessions;
 	struct deferred sweep;
@@ -71,6 +74,7 @@ free_session(struct server_session *ss)
 {
 	tunnel_udp_reset_streams(&ss->server->udp, &ss->us);
 	udp_session_done(&ss->us);
+	udp_carriers_end(&ss->server->carriers, ss->index);
 	list_remove(&ss->by_index);
 	list_remove(&ss->over);
 	ss->server->n_sessions--;
@@ -116,7 +120,7 @@ static void
 on_send(void *arg, const struct burst *b)
 {
 	struct server_session *ss = arg;
-	struct listener *ln = listener_for(ss->server, &b->local);
+	struct listener *ln;
 	const struct udp_burst out = {
 		.local = b->local,
 		.remote = b->remote,
@@ -125,6 +129,11 @@ on_send(void *arg, const struct burst *b)
 		.packet = b->packet,
 	};
 
+	if (b->via != 0) {
+		udp_carriers_send(&ss->server->carriers, b);
+		return;
+	}
+	ln = listener_for(ss->server, &b->local);
 	/* What does not leave counts as lost on the way. */
 	if (ln != NULL && udp_send(&ln->sock, &out) < 0)
 		return;
@@ -239,17 +248,24 @@ answer(struct udp_server *sv, struct responder_question *q)
 	return err == 0 || err == -EPROTONOSUPPORT;
 }
 
+/* Whether q->reply is to be sent. */
+static bool
+respond(struct udp_server *sv, const struct addr *remote, const uint8_t *data,
+	size_t len, struct responder_question *q)
+{
+	enum responder_verdict v = responder_input(&sv->responder, remote, data, len,
+						   loop_now(sv->loop), q);
+
+	return v == RESPONDER_SEND || (v == RESPONDER_ASK && answer(sv, q));
+}
+
 static void
 take_handshake(struct listener *ln, const struct udp_burst *b)
 {
-	struct udp_server *sv = ln->server;
 	struct responder_question q;
 	struct udp_burst out = *b;
-	enum responder_verdict v =
-		responder_input(&sv->responder, &b->remote, b->data,
-				min_size(b->len, b->packet), loop_now(sv->loop), &q);
 
-	if (v == RESPONDER_SILENT || (v == RESPONDER_ASK && !answer(sv, &q)))
+	if (!respond(ln->server, &b->remote, b->data, min_size(b->len, b->packet), &q))
 		return;
 	out.data = q.reply;
 	out.len = q.reply_len;
@@ -259,8 +275,76 @@ take_handshake(struct listener *ln, const struct udp_burst *b)
 		return;
 }
 
+/* The session of these packets; NULL: none of them opened. */
+static struct server_session *
+take_packets(struct udp_server *sv, const struct burst *b)
+{
+	struct packet_header h;
+	struct server_session *ss;
+	struct pending *p;
+
+	if (packet_header_get(b->data, min_size(b->len, b->packet), &h) < 0)
+		return NULL;
+	ss = find_session(sv, h.session);
+	if (ss == NULL) {
+		p = responder_find(&sv->responder, h.session);
+		if (p == NULL ||
+		    !pending_opens(p, b->data, min_size(b->len, b->packet)))
+			return NULL;
+		ss = make_session(sv, p);
+	}
+	return ss != NULL && udp_session_input(&ss->us, b) ? ss : NULL;
+}
+
 static void
-take_packets(struct udp_server *sv, const struct udp_burst *b)
+on_carried(void *arg, const struct burst *b)
+{
+	(void)take_packets(arg, b);
+}
+
+static enum door_verdict
+knock_with_packet(struct udp_server *sv, struct door_knock *k)
+{
+	struct burst b = {
+		.remote = k->remote,
+		.via = udp_carriers_next(&sv->carriers),
+		.data = k->data,
+		.len = k->len,
+		.packet = k->len,
+	};
+	struct server_session *ss;
+
+	if (tcp_local(k->fd, &b.local) < 0)
+		return DOOR_SILENT;
+	ss = take_packets(sv, &b);
+	if (ss == NULL || udp_carriers_take(&sv->carriers, ss->index, k, &b.local) < 0)
+		return DOOR_SILENT;
+	log_info("subflow over TCP: client=%s", ss->peer->config->name);
+	return DOOR_TAKEN;
+}
+
+static enum door_verdict
+knock(void *arg, struct door_knock *k)
+{
+	struct responder_question q;
+
+	if ((k->data[0] & WIRE_IS_PACKET) != 0)
+		return knock_with_packet(arg, k);
+	if (!respond(arg, &k->remote, k->data, k->len, &q))
+		return DOOR_SILENT;
+	memcpy(k->reply, q.reply, q.reply_len);
+	k->reply_len = q.reply_len;
+	return DOOR_REPLY;
+}
+
+const struct door *
+udp_server_door(struct transport *base)
+{
+	return &container_of(base, struct udp_server, udp.base)->door;
+}
+
+static void
+take_burst(struct listener *ln, const struct udp_burst *b)
 {
 	const struct burst in = {
 		.local = b->local,
@@ -269,22 +353,11 @@ take_packets(struct udp_server *sv, const struct udp_burst *b)
 		.len = b->len,
 		.packet = b->packet,
 	};
-	struct packet_header h;
-	struct server_session *ss;
-	struct pending *p;
 
-	if (packet_header_get(b->data, min_size(b->len, b->packet), &h) < 0)
-		return;
-	ss = find_session(sv, h.session);
-	if (ss == NULL) {
-		p = responder_find(&sv->responder, h.session);
-		if (p == NULL ||
-		    !pending_opens(p, b->data, min_size(b->len, b->packet)))
-			return;
-		ss = make_session(sv, p);
-	}
-	if (ss != NULL)
-		udp_session_input(&ss->us, &in);
+	if ((b->data[0] & WIRE_IS_PACKET) != 0)
+		(void)take_packets(ln->server, &in);
+	else
+		take_handshake(ln, b);
 }
 
 static void
@@ -305,10 +378,7 @@ on_ready(void *arg, int what)
 		messages += n;
 		while (udp_inbox_next(sv->inbox, &b)) {
 			bytes += b.len;
-			if ((b.data[0] & WIRE_IS_PACKET) != 0)
-				take_packets(sv, &b);
-			else
-				take_handshake(ln, &b);
+			take_burst(ln, &b);
 		}
 		if (!udp_inbox_is_full(sv->inbox))
 			return;
@@ -322,6 +392,7 @@ on_tick(void *arg)
 	ns_t now = loop_now(sv->loop);
 
 	responder_expire(&sv->responder, now);
+	udp_carriers_expire(&sv->carriers, now);
 	for (size_t i = 0; i < SESSION_BUCKETS; i++) {
 		list_for_each (it, &sv->sessions[i]) {
 			struct server_session *ss =
@@ -357,6 +428,7 @@ free_server(struct transport *base)
 		list_for_each_safe (it, &sv->sessions[i])
 			free_session(list_entry(it, struct server_session, by_index));
 	}
+	udp_carriers_done(&sv->carriers);
 	loop_undefer(&sv->sweep);
 	timer_done(&sv->tick);
 	for (size_t i = 0; i < sv->n_listeners; i++) {
@@ -427,6 +499,8 @@ udp_server_new(struct loop *l, struct peers *known, struct egress *e,
 	sv->egress = e;
 	tunnel_udp_init(&sv->udp, l, sv->config);
 	sv->udp.base.ops = &ops;
+	sv->door = (struct door){knock, sv};
+	udp_carriers_init(&sv->carriers, l, on_carried, sv);
 	list_init(&sv->over);
 	for (size_t i = 0; i < SESSION_BUCKETS; i++)
 		list_init(&sv->sessions[i]);

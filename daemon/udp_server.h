@@ -12,11 +12,14 @@
 #define DAEMON_UDP_SERVER_H
 
 #include "common/errmsg.h"
+#include "daemon/door.h"
 #include "daemon/peers.h"
 #include "daemon/transport.h"
 
 /* NULL and why: an address that cannot be listened on, no memory. */
 struct transport *udp_server_new(struct loop *l, struct peers *known, struct egress *e,
 				 struct errmsg *why);
+/* Who the mptcp transport shows connections that carry datagrams to. */
+const struct door *udp_server_door(struct transport *base);
 
 #endif

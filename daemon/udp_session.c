@@ -118,12 +118,15 @@ udp_session_done(struct udp_session *us)
 	us->out = NULL;
 }
 
-void
+bool
 udp_session_input(struct udp_session *us, const struct burst *b)
 {
+	int opened;
+
 	if (us->core == NULL)
-		return;
+		return false;
 	/* Whether it is over is asked in work(). */
-	(void)!session_input(us->core, b, loop_now(us->loop));
+	opened = session_input(us->core, b, loop_now(us->loop));
 	udp_session_touch(us);
+	return opened > 0;
 }

@@ -38,7 +38,8 @@ udp_session_init(struct udp_session *us, struct loop *l,
 		 const struct udp_session_handler *handler) MUST_CHECK;
 void udp_session_done(struct udp_session *us);
 
-void udp_session_input(struct udp_session *us, const struct burst *b);
+/* Whether anything in it opened. */
+bool udp_session_input(struct udp_session *us, const struct burst *b);
 /* Something was written, consumed, opened or changed: there may be packets to send. */
 void udp_session_touch(struct udp_session *us);
 

@@ -64,8 +64,9 @@ struct burst {
 };
 
 /*
- * Takes in packets of this session. Whatever does not open is counted and
- * ignored. -ECONNRESET: the peer has broken the protocol, the session is over.
+ * Takes in packets of this session, and returns how many opened. Whatever does not
+ * is counted and ignored. -ECONNRESET: the peer has broken the protocol, or closed
+ * the session: it is over.
  */
 int session_input(struct session *s, const struct burst *b, ns_t now) MUST_CHECK;
 

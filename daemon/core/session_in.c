@@ -358,6 +358,8 @@ take_packet(struct session *s, const struct burst *b, uint8_t *data, size_t len,
 int
 session_input(struct session *s, const struct burst *b, ns_t now)
 {
+	int opened = 0;
+
 	for (size_t at = 0; at < b->len && !session_is_over(s); at += b->packet) {
 		size_t len = min_size(b->packet, b->len - at);
 		int err = take_packet(s, b, b->data + at, len, now);
@@ -366,9 +368,11 @@ session_input(struct session *s, const struct burst *b, ns_t now)
 			s->broken = true;
 		else if (err > 0)
 			s->stats.refused++;
+		else
+			opened++;
 	}
 	if (s->credit_back)
 		session_turn_all(s);
 	s->credit_back = false;
-	return session_is_over(s) ? -ECONNRESET : 0;
+	return session_is_over(s) ? -ECONNRESET : opened;
 }

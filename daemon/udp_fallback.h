@@ -1,0 +1,33 @@
+/*
+ * udp_fallback - an uplink that lets no UDP through goes over TCP.
+ *
+ * Model:   while the server is not heard by an uplink's port over UDP, there is
+ *          one over TCP beside it, to the same address: one more subflow, which
+ *          the session knows as any other. The one over UDP goes on asking, so
+ *          that whatever was in its way, it is noticed when it has gone:
+ *
+ *	UDP heard ---- silent for UDP_FALLBACK_AFTER ----> a port over TCP is tried
+ *	    ^                                             again and again, ever rarer
+ *	    '--- heard for UDP_FALLBACK_LINGER: TCP ends ----------'
+ *
+ * Source:  docs/protocol.md, "Over TCP".
+ */
+#ifndef DAEMON_UDP_FALLBACK_H
+#define DAEMON_UDP_FALLBACK_H
+
+#include "daemon/udp_ports.h"
+
+#define UDP_FALLBACK_AFTER  NS_PER_SEC
+#define UDP_FALLBACK_LINGER NS_PER_SEC
+#define UDP_FALLBACK_GAP    NS_PER_SEC /* doubles from try to try */
+#define UDP_FALLBACK_RARELY (60 * NS_PER_SEC)
+#define UDP_FALLBACK_PATIENCE \
+	(5 * NS_PER_SEC) /* with a connection that leads nowhere */
+
+/* To be called a few times a second; `core`: the session, or NULL. */
+void udp_fallback_check(struct udp_ports *ps, const struct session *core, ns_t now);
+
+/* Whether this one over TCP is to carry nothing that one over UDP can carry. */
+bool udp_fallback_is_spare(const struct udp_port *p, const struct session *core);
+
+#endif
