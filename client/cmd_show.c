@@ -38,6 +38,28 @@ static const struct print_column subflow_columns[] = {
 	{"RECEIVED", "bytes_rx", PRINT_BYTES},   {"RATE", "rate_tx", PRINT_RATE},
 };
 
+static const struct print_column session_columns[] = {
+	{"PEER", "peer", PRINT_TEXT},
+	{"ID", "id", PRINT_COUNT},
+	{"UPLINK", "uplink", PRINT_TEXT},
+	{"CARRIER", "carrier", PRINT_TEXT},
+	{"LOCAL", "local", PRINT_TEXT},
+	{"REMOTE", "remote", PRINT_TEXT},
+	{"STATE", "state", PRINT_STATE},
+	{"FOR", "state_s", PRINT_SECONDS},
+	{"PRIORITY", "priority", PRINT_TEXT},
+	{"SRTT", "srtt_ms", PRINT_MS},
+	{"MIN-RTT", "min_rtt_ms", PRINT_MS},
+	{"QUEUE", "queueing_ms", PRINT_MS},
+	{"CWND", "cwnd_bytes", PRINT_BYTES},
+	{"IN-FLIGHT", "in_flight_bytes", PRINT_BYTES},
+	{"LOST", "pkt_lost", PRINT_COUNT},
+	{"SENT", "bytes_tx", PRINT_BYTES},
+	{"RECEIVED", "bytes_rx", PRINT_BYTES},
+	{"RATE", "rate_tx", PRINT_RATE},
+	{"MTU", "mtu", PRINT_COUNT},
+};
+
 static const struct print_column listener_columns[] = {
 	{"LISTENER", "name", PRINT_TEXT},
 	{"TYPE", "type", PRINT_TEXT},
@@ -102,6 +124,19 @@ print_figures(json_t *r)
 }
 
 static void
+print_sessions(json_t *r)
+{
+	print_line("udp sessions", "%s, %s subflows active, %s of buffers",
+		   get(r, "udp", "sessions", PRINT_COUNT).s,
+		   get(r, "udp", "subflows_active", PRINT_COUNT).s,
+		   get(r, "udp", "held_bytes", PRINT_BYTES).s);
+	print_line("  since start", "%s sent, %s again, %s packets refused",
+		   get(r, "udp", "sent_bytes", PRINT_BYTES).s,
+		   get(r, "udp", "resent_bytes", PRINT_BYTES).s,
+		   get(r, "udp", "refused_packets", PRINT_COUNT).s);
+}
+
+static void
 show_status(json_t *r)
 {
 	json_t *listeners = json_object_get(r, "listeners");
@@ -115,6 +150,7 @@ show_status(json_t *r)
 	print_with_reason("udp", r, "udp", "state");
 	print_with_reason("path manager", r, "path_manager", "in_use");
 	print_figures(r);
+	print_sessions(r);
 	print_line("memory", "%s resident",
 		   get(r, "memory", "rss_bytes", PRINT_BYTES).s);
 	print_line("descriptors", "%s of %s",
@@ -156,12 +192,37 @@ show_streams(json_t *r)
 	mention_rest(r, "streams");
 }
 
+/* The rows of one transport; other columns are of use for each. */
+static json_t *
+rows_of(json_t *rows, const char *transport)
+{
+	json_t *row, *found = json_array();
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+	{
+		const char *t = json_string_value(json_object_get(row, "transport"));
+
+		if (t != NULL && strcmp(t, transport) == 0)
+			json_array_append(found, row);
+	}
+	return found;
+}
+
 static void
 show_subflows(json_t *r)
 {
-	print_table(subflow_columns, ARRAY_LEN(subflow_columns),
-		    json_object_get(r, "subflows"));
-	mention_rest(r, "subflows of streams");
+	json_t *udp = rows_of(json_object_get(r, "subflows"), "udp");
+	json_t *mptcp = rows_of(json_object_get(r, "subflows"), "mptcp");
+
+	if (json_array_size(udp) > 0) {
+		print_table(session_columns, ARRAY_LEN(session_columns), udp);
+		putchar('\n');
+	}
+	print_table(subflow_columns, ARRAY_LEN(subflow_columns), mptcp);
+	mention_rest(r, "subflows");
+	json_decref(udp);
+	json_decref(mptcp);
 }
 
 static void

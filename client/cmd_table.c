@@ -8,9 +8,12 @@ const struct cmd cmd_table[] = {
 	 "Shows 200 streams, or --limit of them, after leaving out --from.\n",
 	 cmd_show},
 	{"subflows", "[--from N] [--limit N]", 0, true,
-	 "the subflows of each open stream",
-	 "Shows those of 200 streams, or of --limit, after leaving out --from\n"
-	 "streams. Figures are of the sending direction unless they say so.\n",
+	 "the subflows of udp sessions and of mptcp streams",
+	 "Shows 200 entries, or --limit of them, after leaving out --from: first each\n"
+	 "subflow of a udp session, which all its streams share, then each open "
+	 "stream\n"
+	 "over mptcp, with its own. Figures are of the sending direction unless they\n"
+	 "say so.\n",
 	 cmd_show},
 	{"version", "", 0, false, "the versions of the daemon and of mpproxyctl", "",
 	 cmd_show},

@@ -9,15 +9,15 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CELL_MAX = 300, COLUMNS_MAX = 16, LABEL_WIDTH = 14 };
+enum { CELL_MAX = 300, COLUMNS_MAX = 20, LABEL_WIDTH = 14 };
 
 static const struct {
 	const char *state;
 	const char *colour;
 } state_colours[] = {
-	{"active", "\033[32m"},  {"up", "\033[32m"},     {"open", "\033[32m"},
-	{"dead", "\033[31m"},    {"absent", "\033[31m"}, {"down", "\033[31m"},
-	{"waiting", "\033[33m"}, {"off", "\033[2m"},
+	{"suspect", "\033[33m"}, {"active", "\033[32m"},  {"up", "\033[32m"},
+	{"open", "\033[32m"},    {"dead", "\033[31m"},    {"absent", "\033[31m"},
+	{"down", "\033[31m"},    {"waiting", "\033[33m"}, {"off", "\033[2m"},
 };
 
 static bool

@@ -202,7 +202,7 @@ static const struct command commands[] = {
 	{"status", false, run_status, "what the daemon is doing"},
 	{"uplinks", false, run_uplinks, "the uplinks and their states"},
 	{"streams", false, run_streams, "the open streams, by from and limit"},
-	{"subflows", false, run_subflows, "their subflows, by from and limit"},
+	{"subflows", false, run_subflows, "subflows, by from and limit"},
 	{"version", false, run_version, "version and role"},
 	{"uplink.set", true, run_uplink_set, "sets the priority of an uplink"},
 	{"commands", false, run_commands, "this list"},

@@ -4,7 +4,7 @@
  * Model:   reads everything, changes nothing. Parts of the proxy that are
  *          NULL are reported as empty.
  * Units:   in the field's name: _ms, _s, _bytes; rate_tx in bit/s.
- * Bounds:  lists of streams come in pages of at most REPORT_PAGE_MAX streams.
+ * Bounds:  lists of streams and subflows come in pages of REPORT_PAGE_MAX at most.
  * Owner:   the caller ends the result with json_decref(). NULL: no memory.
  * Source:  docs/control.md.
  */
@@ -20,7 +20,7 @@ enum { REPORT_PAGE_DEFAULT = 200, REPORT_PAGE_MAX = 500 };
 struct proxy;
 
 struct report_page {
-	uint64_t from; /* streams left out before it */
+	uint64_t from; /* entries left out before it */
 	uint64_t limit;
 };
 

@@ -52,6 +52,8 @@ struct transport_ops {
 
 	/* Streams without an id, which nobody has asked for yet, are left out. */
 	void (*each)(struct transport *t, tunnel_each_fn fn, void *arg);
+	/* Of its sessions; NULL where subflows belong to streams. */
+	void (*each_subflow)(struct transport *t, subflow_info_fn fn, void *arg);
 	void (*counters)(const struct transport *t,
 			 struct tunnel_counters *ret_counters);
 	const char *(*state_text)(const struct transport *t);

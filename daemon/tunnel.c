@@ -129,6 +129,17 @@ tunnel_each_stream(struct tunnel *t, tunnel_each_fn fn, void *arg)
 	}
 }
 
+void
+tunnel_each_subflow(struct tunnel *t, subflow_info_fn fn, void *arg)
+{
+	for (size_t i = 0; i < TRANSPORT_COUNT; i++) {
+		struct transport *tr = t->transports[i];
+
+		if (tr != NULL && tr->ops->each_subflow != NULL)
+			tr->ops->each_subflow(tr, fn, arg);
+	}
+}
+
 static void
 add(struct tunnel_counters *sum, const struct tunnel_counters *c)
 {
@@ -143,6 +154,12 @@ add(struct tunnel_counters *sum, const struct tunnel_counters *c)
 	sum->streams += c->streams;
 	sum->legs_waiting += c->legs_waiting;
 	sum->half_open += c->half_open;
+	sum->sent_bytes += c->sent_bytes;
+	sum->resent_bytes += c->resent_bytes;
+	sum->refused_packets += c->refused_packets;
+	sum->held_bytes += c->held_bytes;
+	sum->sessions += c->sessions;
+	sum->subflows_active += c->subflows_active;
 }
 
 void

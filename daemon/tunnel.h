@@ -23,6 +23,7 @@
 #include "common/base.h"
 #include "daemon/config.h"
 #include "daemon/core/limits.h"
+#include "daemon/subflow_info.h"
 
 /* What became of an OPEN. The numbers travel and stay as they are. */
 enum open_status {
@@ -99,10 +100,13 @@ struct tunnel_stream_info {
 	uint64_t bytes_up, bytes_down; /* client to server, and back */
 	ns_t age;
 	const struct leg_subflows *subflows; /* mptcp; else NULL */
-	int fd; /* mptcp: of the leg, for mptcp_info_get(); else -1 */
+	unsigned n_active; /* udp: subflows of its session that carry data */
+	int fd;            /* mptcp: of the leg, for mptcp_info_get(); else -1 */
 };
 typedef void (*tunnel_each_fn)(void *arg, const struct tunnel_stream_info *info);
 void tunnel_each_stream(struct tunnel *t, tunnel_each_fn fn, void *arg);
+/* Those of udp sessions; a stream of mptcp has its own, in its info. */
+void tunnel_each_subflow(struct tunnel *t, subflow_info_fn fn, void *arg);
 
 struct tunnel_counters {
 	uint64_t streams_opened, streams_refused, streams_reset;
@@ -111,6 +115,11 @@ struct tunnel_counters {
 	uint64_t strangers; /* server: connections that never authenticated */
 	uint64_t handshakes;
 	unsigned streams, legs_waiting, half_open; /* now */
+	/* udp, of all its sessions: bytes of streams that went out, and again ... */
+	uint64_t sent_bytes, resent_bytes;
+	uint64_t refused_packets;           /* did not open, or were replays */
+	uint64_t held_bytes;                /* of buffers, now */
+	unsigned sessions, subflows_active; /* now */
 };
 void tunnel_counters_get(const struct tunnel *t, struct tunnel_counters *ret_counters);
 

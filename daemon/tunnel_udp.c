@@ -1,6 +1,7 @@
 #include "daemon/tunnel_udp.h"
 
 #include "daemon/peers.h"
+#include "daemon/udp_status.h"
 
 #include <string.h>
 
@@ -72,6 +73,9 @@ tunnel_udp_each(struct transport *base, tunnel_each_fn fn, void *arg)
 			.bytes_up = t->is_client ? s->bytes_in : s->bytes_out,
 			.bytes_down = t->is_client ? s->bytes_out : s->bytes_in,
 			.age = loop_now(t->base.loop) - s->created_at,
+			.n_active = s->session == NULL
+					    ? 0
+					    : udp_status_active(s->session->core),
 			.fd = -1,
 		};
 
@@ -80,10 +84,8 @@ tunnel_udp_each(struct transport *base, tunnel_each_fn fn, void *arg)
 }
 
 void
-tunnel_udp_counters(const struct transport *base, struct tunnel_counters *ret_counters)
+tunnel_udp_counters(const struct tunnel_udp *t, struct tunnel_counters *ret_counters)
 {
-	const struct tunnel_udp *t = container_of(base, struct tunnel_udp, base);
-
 	*ret_counters = t->base.counters;
 	ret_counters->streams = t->base.n_streams;
 }

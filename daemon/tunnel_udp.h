@@ -29,7 +29,8 @@ uint8_t udp_tier(enum config_priority p);
 
 /* Of struct transport_ops, for both roles. */
 void tunnel_udp_each(struct transport *base, tunnel_each_fn fn, void *arg);
+/* Without its sessions. */
 void
-tunnel_udp_counters(const struct transport *base, struct tunnel_counters *ret_counters);
+tunnel_udp_counters(const struct tunnel_udp *t, struct tunnel_counters *ret_counters);
 
 #endif

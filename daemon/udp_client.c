@@ -6,6 +6,7 @@
 #include "daemon/endpoints.h"
 #include "daemon/tunnel_udp.h"
 #include "daemon/udp_fallback.h"
+#include "daemon/udp_status.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,6 +147,7 @@ static void
 drop_session(struct udp_client *c)
 {
 	tunnel_udp_reset_streams(&c->udp, &c->session);
+	udp_status_add(c->session.core, true, &c->udp.base.counters);
 	udp_session_done(&c->session);
 	for (size_t i = 0; i < UDP_PORTS_MAX; i++)
 		c->ports.at[i].subflow = 0;
@@ -414,12 +416,7 @@ rotate(struct udp_client *c, ns_t now)
 static bool
 is_heard(const struct udp_client *c)
 {
-	struct session_stats st;
-
-	if (c->session.core == NULL)
-		return false;
-	session_stats_get(c->session.core, &st);
-	return st.subflows_active > 0;
+	return udp_status_active(c->session.core) > 0;
 }
 
 static void
@@ -482,6 +479,33 @@ state_text(const struct transport *base)
 	return container_of(base, struct udp_client, udp.base)->state_text;
 }
 
+static bool
+is_tcp(const void *owner, uint32_t via)
+{
+	const struct udp_client *c = owner;
+
+	return c->ports.at[via].over_tcp;
+}
+
+static void
+each_subflow(struct transport *base, subflow_info_fn fn, void *arg)
+{
+	struct udp_client *c = container_of(base, struct udp_client, udp.base);
+	const struct udp_status_names names = {c->config->server.name, is_tcp, c};
+
+	udp_status_each(c->session.core, &names, loop_now(c->loop), fn, arg);
+}
+
+static void
+counters(const struct transport *base, struct tunnel_counters *ret_counters)
+{
+	const struct udp_client *c =
+		container_of(base, const struct udp_client, udp.base);
+
+	tunnel_udp_counters(&c->udp, ret_counters);
+	udp_status_add(c->session.core, false, ret_counters);
+}
+
 static void
 free_client(struct transport *base)
 {
@@ -502,7 +526,8 @@ static const struct transport_ops ops = {
 	.open = open_stream,
 	.uplink_changed = uplink_changed,
 	.each = tunnel_udp_each,
-	.counters = tunnel_udp_counters,
+	.each_subflow = each_subflow,
+	.counters = counters,
 	.state_text = state_text,
 	.free = free_client,
 };

@@ -5,6 +5,7 @@
 #include "daemon/open_request.h"
 #include "daemon/tunnel_udp.h"
 #include "daemon/udp_carriers.h"
+#include "daemon/udp_status.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,7 @@ static void
 free_session(struct server_session *ss)
 {
 	tunnel_udp_reset_streams(&ss->server->udp, &ss->us);
+	udp_status_add(ss->us.core, true, &ss->server->udp.base.counters);
 	udp_session_done(&ss->us);
 	udp_carriers_end(&ss->server->carriers, ss->index);
 	list_remove(&ss->by_index);
@@ -397,10 +399,8 @@ on_tick(void *arg)
 		list_for_each (it, &sv->sessions[i]) {
 			struct server_session *ss =
 				list_entry(it, struct server_session, by_index);
-			struct session_stats st;
 
-			session_stats_get(ss->us.core, &st);
-			if (st.subflows_active > 0 || ss->heard_at == 0)
+			if (udp_status_active(ss->us.core) > 0 || ss->heard_at == 0)
 				ss->heard_at = now;
 			else if (now - ss->heard_at > SESSION_HOLD)
 				end_session(ss, "nothing was heard of it");
@@ -416,6 +416,48 @@ state_text(const struct transport *base)
 {
 	(void)base;
 	return "listening";
+}
+
+static bool
+is_tcp(const void *owner, uint32_t via)
+{
+	(void)owner;
+	return via != 0;
+}
+
+static void
+each_subflow(struct transport *base, subflow_info_fn fn, void *arg)
+{
+	struct udp_server *sv = container_of(base, struct udp_server, udp.base);
+
+	for (size_t i = 0; i < SESSION_BUCKETS; i++) {
+		list_for_each (it, &sv->sessions[i]) {
+			const struct server_session *ss =
+				list_entry(it, struct server_session, by_index);
+			const struct udp_status_names names = {
+				.peer = ss->peer->config->name, .is_tcp = is_tcp};
+
+			udp_status_each(ss->us.core, &names, loop_now(sv->loop), fn,
+					arg);
+		}
+	}
+}
+
+static void
+counters(const struct transport *base, struct tunnel_counters *ret_counters)
+{
+	const struct udp_server *sv =
+		container_of(base, const struct udp_server, udp.base);
+
+	tunnel_udp_counters(&sv->udp, ret_counters);
+	for (size_t i = 0; i < SESSION_BUCKETS; i++) {
+		list_for_each (it, &sv->sessions[i]) {
+			const struct server_session *ss =
+				list_entry(it, struct server_session, by_index);
+
+			udp_status_add(ss->us.core, false, ret_counters);
+		}
+	}
 }
 
 static void
@@ -442,7 +484,8 @@ free_server(struct transport *base)
 
 static const struct transport_ops ops = {
 	.each = tunnel_udp_each,
-	.counters = tunnel_udp_counters,
+	.each_subflow = each_subflow,
+	.counters = counters,
 	.state_text = state_text,
 	.free = free_server,
 };

@@ -352,6 +352,8 @@ take_packet(struct session *s, const struct burst *b, uint8_t *data, size_t len,
 		return 1;
 	s->stats.packets_in++;
 	s->stats.bytes_in += len;
+	in.sf->packets_in++;
+	in.sf->received += len;
 	return take_opened(s, &in, b, &h, data, len);
 }
 

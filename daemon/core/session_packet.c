@@ -213,6 +213,7 @@ packet_finish(struct session *s, struct subflow *sf, struct outbound *p)
 			sf->probe_credit--;
 	}
 	sf->bytes_out += p->sent.size;
+	sf->sent += p->sent.size;
 	s->closed |= ++s->stats.packets_out >= s->cfg.packets_max;
 	s->stats.bytes_out += p->sent.size;
 	return p->sent.size;

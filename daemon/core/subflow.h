@@ -90,6 +90,8 @@ struct subflow {
 	unsigned probes;       /* unanswered in a row */
 	unsigned suspected;    /* times, statistics */
 	unsigned probe_credit; /* packets that may go out beyond the window */
+	/* Statistics: packets that opened; bytes in them and in those sent. */
+	uint64_t packets_in, received, sent;
 };
 
 /* NULL: no memory. `ipv6` by the remote address. */

@@ -20,7 +20,7 @@ HOMES = [
     (r"netlink/", r"daemon/io/(netmon|mptcp_pm)\w*\.c"),
     (r"openssl/", r"daemon/core/crypto\.c"),
     (r"iniparser|dictionary", r"daemon/config\w*\.[ch]"),
-    (r"jansson", r"common/ctlmsg\.[ch]|daemon/control\w*\.[ch]|daemon/report\.[ch]|client/\w+\.[ch]"),
+    (r"jansson", r"common/ctlmsg\.[ch]|daemon/control\w*\.[ch]|daemon/report\w*\.[ch]|client/\w+\.[ch]"),
     (r"ares", r"daemon/io/resolver\.c"),
     (r"systemd/", r"daemon/io/service\.c"),
 ]

@@ -1,0 +1,91 @@
+#!/bin/bash
+# What the udp transport does can be seen at both ends, while it does it.
+#
+#   client: visitor.py      uplinks                    server     origin: origin.py
+#   1080 -------------- fibre 30@10 dsl 15@20 -------------- 5.5.5.5:7005, :7007
+PAIR_TRANSPORT=udp
+. "$(dirname "$0")/lib.sh"
+. tests/lab/pair.sh
+
+SIZE=400000000
+
+origin_said()
+{
+	grep -q "$1" "$LAB_DIR/origin.log"
+}
+
+# subflow ROLE UPLINK-ID FIELD
+subflow()
+{
+	pair_value "$1" subflows \
+		"[.subflows[] | select(.transport == \"udp\" and .uplink_id == $2)][0].$3"
+}
+
+is_subflow()
+{
+	[ "$(subflow "$1" "$2" "$3")" = "$4" ]
+}
+
+has_more()
+{
+	[ "$(subflow "$1" "$2" "$3")" -gt "$4" ]
+}
+
+# Both uplinks carry the download: the client receives, the server sends.
+test_active()
+{
+	local id
+	for id in 1 2; do
+		check "$id: active at the client" wait_until 5 is_subflow client $id state active
+		check "$id: active at the server" wait_until 5 is_subflow server $id state active
+		check "$id: the client receives" wait_until 5 has_more client $id bytes_rx 500000
+		check "$id: the server sends" has_more server $id bytes_tx 500000
+		check "$id: in packets" has_more server $id pkt_sent 300
+		check_between "$id: round trip, ms" "$(subflow client $id srtt_ms)" 15 200
+		check_between "$id: what the server counts on, bit/s" \
+			"$(subflow server $id rate_tx)" 7000000 60000000
+		check_between "$id: MTU" "$(subflow server $id mtu)" 1280 1500
+	done
+	check "named after the uplinks" [ "$(subflow client 1 uplink) $(subflow client 2 uplink)" = "fibre dsl" ]
+	check "the server knows the client" is_subflow server 1 peer home
+	check "carried by UDP" is_subflow client 1 carrier udp
+	check "the stream has two subflows" pair_is client streams '.streams[0].subflows' 2
+	check "each uplink has one" \
+		pair_is client uplinks '[.uplinks[].subflows] | map(. >= 1) | all' true
+	check "status: two of one session" \
+		pair_is client status '.udp | "\(.sessions) \(.subflows_active)"' "1 2"
+	check "status: the server has sent" pair_is server status '.udp.sent_bytes > 1000000' true
+	check "status: buffers are held" pair_is server status '.udp.held_bytes > 0' true
+	check "as a table" grep -q "^vps .* fibre  *udp .* active" <(pair_ctl client subflows)
+	check "status as text" grep -q "^udp sessions *1, 2 subflows active" <(pair_ctl client status)
+}
+
+test_cut()
+{
+	lab_set dsl state=silent
+	check "cut: dead at the server" wait_until 2 is_subflow server 2 state dead
+	check "cut: dead at the client" wait_until 3 is_subflow client 2 state dead
+	check "cut: it was suspected first" has_more server 2 suspected 0
+	check "cut: the other is active" is_subflow server 1 state active
+	check "cut: status: one is left" pair_is client status .udp.subflows_active 1
+	lab_set dsl state=up
+	check "back: active at the server" wait_until 3 is_subflow server 2 state active
+	check "back: active at the client" wait_until 3 is_subflow client 2 state active
+}
+
+lab_start
+lab_uplink fibre 30mbit 10ms
+lab_uplink dsl 15mbit 20ms
+LAB_LOG=$LAB_DIR/origin.log lab_spawn origin /usr/bin/python3 tests/e2e/origin.py
+wait_until 5 origin_said ready || lab_die "origin.py does not start"
+pair_start
+lab_in client timeout 60 /usr/bin/python3 tests/e2e/visitor.py download $SIZE \
+	"$LAB_DIR/stop" >"$LAB_DIR/download" &
+STREAM=$!
+test_active
+test_cut
+touch "$LAB_DIR/stop"
+wait $STREAM
+check "what came is right" [ $? = 0 ]
+check "both daemons end cleanly" pair_stop
+finish
