@@ -127,7 +127,7 @@ step(struct pair *p)
 			struct flight *f = &p->flights[side][i];
 
 			f->b.data = f->data;
-			assert_int_equal(session_input(p->s[side], &f->b, p->now), 0);
+			assert_true(session_input(p->s[side], &f->b, p->now) > 0);
 		}
 		p->n[side] = 0;
 	}
