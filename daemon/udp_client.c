@@ -1,17 +1,16 @@
 #include "daemon/udp_client.h"
 
 #include "common/log.h"
-#include "daemon/core/initiator.h"
 #include "daemon/core/subflow.h"
 #include "daemon/endpoints.h"
 #include "daemon/tunnel_udp.h"
 #include "daemon/udp_fallback.h"
+#include "daemon/udp_race.h"
 #include "daemon/udp_status.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define TICK       (NS_PER_SEC / 4)
 #define RACE_AFTER NS_PER_SEC
@@ -24,14 +23,12 @@ enum { LOOKUP_EVERY = 120, /* ticks without a session */ MEMORY = 64 * 1024 * 10
 struct udp_client {
 	struct tunnel_udp udp;
 	struct loop *loop;
-	const struct identity *me;
 	const struct config *config;
 	struct uplinks *uplinks;
 	struct endpoints endpoints;
 	struct udp_ports ports;
-	struct initiator race;
-	bool racing;
-	struct timer race_timer, tick;
+	struct udp_race race;
+	struct timer tick;
 	struct udp_session session; /* .core NULL: none */
 	struct handshake_answer answer;
 	ns_t heard_at;   /* any of its subflows was active */
@@ -39,90 +36,6 @@ struct udp_client {
 	unsigned lost_ticks;
 	char state_text[160];
 };
-
-static void on_race_timer(void *arg);
-
-/* The race */
-
-static void
-race_over(struct udp_client *c, uint8_t uplink, const uint8_t msg[HANDSHAKE_LEN])
-{
-	for (size_t i = 0; i < UDP_PORTS_MAX; i++) {
-		struct udp_port *p = &c->ports.at[i];
-
-		/* What cannot be sent is sent again in time. */
-		if (p->open && p->uplink->id == uplink)
-			udp_port_send(p, msg, HANDSHAKE_LEN, HANDSHAKE_LEN);
-	}
-}
-
-static void
-race(struct udp_client *c)
-{
-	ns_t now = loop_now(c->loop), at;
-	uint8_t msg[HANDSHAKE_LEN];
-
-	for (uint8_t id = 1; id <= UPLINKS_MAX && c->racing; id++) {
-		if (initiator_output(&c->race, id, now, msg))
-			race_over(c, id, msg);
-	}
-	if (!c->racing)
-		return;
-	at = initiator_deadline(&c->race);
-	timer_set(&c->race_timer,
-		  at == NS_NEVER ? NS_NEVER : max_ns(at - now, NS_PER_MS));
-}
-
-/* An uplink takes part while any of its ports is open. */
-static void
-race_uplink(struct udp_client *c, const struct uplink *u)
-{
-	bool up = false;
-
-	for (size_t i = 0; i < UDP_PORTS_MAX; i++)
-		up |= c->ports.at[i].open && c->ports.at[i].uplink == u;
-	if (c->racing)
-		initiator_set_uplink(&c->race, u->id, up, loop_now(c->loop));
-}
-
-static void
-on_race_timer(void *arg)
-{
-	race(arg);
-}
-
-static void
-end_race(struct udp_client *c)
-{
-	if (c->racing)
-		initiator_done(&c->race);
-	c->racing = false;
-	if (c->race_timer.event != NULL)
-		timer_stop(&c->race_timer);
-}
-
-static void
-start_race(struct udp_client *c)
-{
-	const struct handshake_secrets secrets = {
-		c->me->private_key, c->config->server.public_key, c->me->psk};
-	struct handshake_offer offer = {
-		.version = HANDSHAKE_VERSION,
-		.aead_mask = aead_fast_mask(),
-	};
-	uint8_t seed[CRYPTO_KEY_LEN];
-	ns_t now = loop_now(c->loop);
-
-	if (c->racing || getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
-		return;
-	offer.session_index =
-		(uint32_t)seed[0] << 16 | (uint32_t)seed[1] << 8 | seed[2];
-	c->racing = initiator_init(&c->race, &secrets, &offer, seed, now) == 0;
-	crypto_wipe(seed, sizeof(seed));
-	for (size_t i = 0; i < uplinks_count(c->uplinks); i++)
-		race_uplink(c, uplinks_at(c->uplinks, i));
-	race(c);
-}
 
 /* The session */
 
@@ -162,7 +75,7 @@ end_session(struct udp_client *c, const char *why)
 		 c->config->server.name, why);
 	drop_session(c);
 	snprintf(c->state_text, sizeof(c->state_text), "connecting: %s", why);
-	start_race(c);
+	udp_race_start(&c->race);
 }
 
 static void
@@ -228,7 +141,7 @@ begin_session(struct udp_client *c, const struct initiator_result *r,
 	const struct session_settings cfg = {
 		.role = SESSION_CLIENT,
 		.aead = (enum aead_alg)r->answer.aead,
-		.index = c->race.offer.session_index,
+		.index = c->race.initiator.offer.session_index,
 		.index_peer = r->answer.session_index,
 		.cc = udp_congestion(c->config),
 		.scheduler = c->config->scheduler,
@@ -268,7 +181,7 @@ on_answer(struct udp_client *c, const struct initiator_result *r,
 
 	if (c->session.core != NULL && same &&
 	    loop_now(c->loop) - c->heard_at < KEPT_FOR) {
-		end_race(c);
+		udp_race_end(&c->race);
 		return;
 	}
 	if (c->session.core != NULL) {
@@ -277,7 +190,7 @@ on_answer(struct udp_client *c, const struct initiator_result *r,
 		drop_session(c);
 	}
 	begin_session(c, r, winner);
-	end_race(c);
+	udp_race_end(&c->race);
 }
 
 /* Ports */
@@ -292,14 +205,9 @@ on_burst(void *arg, struct udp_port *p, const struct burst *b)
 		(void)udp_session_input(&c->session, b);
 		return;
 	}
-	if (!c->racing)
-		return;
-	if (initiator_input(&c->race, p->uplink->id, b->data,
-			    min_size(b->len, b->packet), loop_now(c->loop), &r) == 0) {
+	if (udp_race_input(&c->race, p, b, &r)) {
 		on_answer(c, &r, p);
 		crypto_wipe(&r, sizeof(r));
-	} else {
-		race(c);
 	}
 }
 
@@ -308,9 +216,9 @@ on_open(void *arg, struct udp_port *p)
 {
 	struct udp_client *c = arg;
 
-	race_uplink(c, p->uplink);
+	udp_race_uplink(&c->race, p->uplink);
 	use_port(c, p, false);
-	race(c);
+	udp_race_run(&c->race);
 }
 
 static void
@@ -318,7 +226,7 @@ on_lost(void *arg, struct udp_port *p)
 {
 	struct udp_client *c = arg;
 
-	race_uplink(c, p->uplink);
+	udp_race_uplink(&c->race, p->uplink);
 	if (p->subflow == 0)
 		return;
 	session_subflow_down(c->session.core, p->subflow, loop_now(c->loop));
@@ -397,7 +305,7 @@ refresh_ports(void *arg)
 		refresh_uplink(c, uplinks_at(c->uplinks, i));
 	if (c->session.core != NULL)
 		udp_session_touch(&c->session);
-	race(c);
+	udp_race_run(&c->race);
 }
 
 /* Nobody answers at the address in use: the next one's turn. */
@@ -428,14 +336,14 @@ on_tick(void *arg)
 	if (is_heard(c)) {
 		c->heard_at = now;
 		c->lost_ticks = 0;
-		end_race(c);
+		udp_race_end(&c->race);
 		refresh_ports(c);
 	} else if (c->session.core == NULL || now - c->heard_at > RACE_AFTER) {
 		if (c->endpoints.n == 0 || ++c->lost_ticks % LOOKUP_EVERY == 0)
 			endpoints_look_up(&c->endpoints);
 		rotate(c, now);
 		refresh_ports(c);
-		start_race(c);
+		udp_race_start(&c->race);
 	}
 	udp_fallback_check(&c->ports, c->session.core, now);
 	timer_set(&c->tick, TICK);
@@ -513,8 +421,7 @@ free_client(struct transport *base)
 
 	transport_done(&c->udp.base);
 	udp_session_done(&c->session);
-	end_race(c);
-	timer_done(&c->race_timer);
+	udp_race_done(&c->race);
 	timer_done(&c->tick);
 	udp_ports_done(&c->ports);
 	endpoints_done(&c->endpoints);
@@ -533,12 +440,12 @@ static const struct transport_ops ops = {
 };
 
 static int
-init_parts(struct udp_client *c, struct errmsg *why)
+init_parts(struct udp_client *c, const struct identity *me, struct errmsg *why)
 {
 	const struct udp_ports_handler h = {on_burst, on_open, on_lost, on_doubt, c};
 
 	if (udp_ports_init(&c->ports, c->loop, &h) < 0 ||
-	    timer_init(&c->race_timer, c->loop, on_race_timer, c) < 0 ||
+	    udp_race_init(&c->race, c->loop, me, &c->ports) < 0 ||
 	    timer_init(&c->tick, c->loop, on_tick, c) < 0)
 		return errmsg_set(why, -ENOMEM, "no memory");
 	return 0;
@@ -555,14 +462,13 @@ udp_client_new(struct loop *l, const struct identity *me, struct uplinks *u,
 		return NULL;
 	}
 	c->loop = l;
-	c->me = me;
 	c->config = me->config;
 	c->uplinks = u;
 	tunnel_udp_init(&c->udp, l, c->config);
 	c->udp.base.ops = &ops;
 	endpoints_init(&c->endpoints, r, &c->config->server, refresh_ports, c);
 	snprintf(c->state_text, sizeof(c->state_text), "connecting");
-	if (init_parts(c, why) < 0) {
+	if (init_parts(c, me, why) < 0) {
 		free_client(&c->udp.base);
 		return NULL;
 	}
