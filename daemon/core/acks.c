@@ -7,6 +7,7 @@ enum {
 	PACKETS_MAX = 16,
 	PACKETS_OF_WINDOW = 8, /* at least so often a window of the peer's */
 	TIMES_OF_RTT = 8,      /* and a round trip */
+	TOLD_AGAIN = 4, /* one part of a frame: the last one may have been lost */
 };
 
 int
@@ -17,8 +18,12 @@ acks_init(struct acks *a)
 	if (window == NULL)
 		return -ENOMEM;
 	*a = (struct acks){
-		.window = window, .due_at = NS_NEVER, .last_at = INT64_MIN / 2};
-	ranges_init(&a->ranges, FRAME_ACK_RANGES_MAX);
+		.window = window,
+		.due_at = NS_NEVER,
+		.last_at = INT64_MIN / 2,
+		.unsaid_low = UINT64_MAX,
+	};
+	ranges_init(&a->ranges, ACKS_RANGES_MAX);
 	return 0;
 }
 
@@ -130,6 +135,7 @@ acks_received(struct acks *a, uint64_t counter, bool wants_ack, bool at_once,
 	was_silent = now - a->last_at > max_ns(pace->srtt, ACKS_DELAY_MAX);
 	a->last_at = now;
 	a->unsaid++;
+	a->unsaid_low = min_u64(a->unsaid_low, counter);
 	if (!in_order || at_once || was_silent ||
 	    a->unsaid >= max_size(PACKETS_MIN, min_size(PACKETS_MAX, many)))
 		a->due_at = min_ns(a->due_at, now);
@@ -151,7 +157,8 @@ acks_frame(const struct acks *a, uint8_t subflow, size_t max_ranges, ns_t now,
 	   struct frame_ack *ret_ack)
 {
 	const uint64_t delay = (uint64_t)max_ns(now - a->highest_at, 0) / NS_PER_US;
-	uint32_t n = (uint32_t)min_size(a->ranges.n, max_ranges);
+	uint32_t n = (uint32_t)min_size(a->ranges.n, max_ranges), low;
+	const struct range *next;
 
 	n = (uint32_t)min_size(n, FRAME_ACK_RANGES_MAX);
 	if (n == 0)
@@ -160,8 +167,14 @@ acks_frame(const struct acks *a, uint8_t subflow, size_t max_ranges, ns_t now,
 	ret_ack->received_at = (uint32_t)(a->highest_at / NS_PER_US);
 	ret_ack->delay = (uint32_t)min_u64(delay, UINT32_MAX);
 	ret_ack->n_ranges = n;
-	for (uint32_t i = 0; i < n; i++)
-		ret_ack->ranges[i] = a->ranges.at[a->ranges.n - 1 - i];
+	next = a->ranges.at + a->ranges.n - 1;
+	ret_ack->ranges[0] = *next;
+	low = ranges_find(&a->ranges, a->unsaid_low);
+	low -= (uint32_t)min_size(low, n / TOLD_AGAIN);
+	if (low < a->ranges.n - n)
+		next = a->ranges.at + low + n - 1;
+	for (uint32_t i = 1; i < n; i++)
+		ret_ack->ranges[i] = *--next;
 	return true;
 }
 
@@ -169,5 +182,6 @@ void
 acks_said(struct acks *a)
 {
 	a->unsaid = 0;
+	a->unsaid_low = UINT64_MAX;
 	a->due_at = NS_NEVER;
 }

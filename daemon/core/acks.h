@@ -2,9 +2,17 @@
  * acks - which packets of one subflow have come, and when to say so.
  *
  * Model:   a bitmap of the last ACKS_WINDOW counters refuses replays; ranges
- *          of what came are told to the peer, newest first.
+ *          of what came are told to the peer, newest first. When there are more
+ *          than a frame holds, it tells the newest one and, as far as they fit,
+ *          those from the lowest packet up that no frame has told of:
+ *
+ *	lowest                                                     newest
+ *	 |##|    |#| |##| |##| |##| ... |##| |#|   |##| |##| |##| |#|
+ *	             ^ came since the last frame               told: |#|
+ *	              told: |##| |##| |##| ... |##|
+ *
  * Units:   counters of packets; ns.
- * Bounds:  ACKS_WINDOW counters; FRAME_ACK_RANGES_MAX ranges: the lowest are
+ * Bounds:  ACKS_WINDOW counters; ACKS_RANGES_MAX ranges: the lowest are
  *          forgotten first. A counter below the window counts as a replay.
  * Owner:   the caller owns the struct from acks_init() to acks_done().
  * Errors:  0 or -errno.
@@ -20,7 +28,10 @@
 #include "daemon/core/ranges.h"
 #include "daemon/core/wire.h"
 
-enum { ACKS_WINDOW = 32768 };
+enum {
+	ACKS_WINDOW = 32768,
+	ACKS_RANGES_MAX = 1024, /* jitter of +-20 ms leaves 600 at a gigabit */
+};
 #define ACKS_DELAY_MAX (5 * NS_PER_MS)
 
 struct acks {
@@ -29,6 +40,7 @@ struct acks {
 	struct ranges ranges;
 	ns_t highest_at;         /* when the highest one came */
 	unsigned unsaid;         /* packets to acknowledge that no frame has told of */
+	uint64_t unsaid_low;     /* the lowest of them; UINT64_MAX: none */
 	uint64_t mark, old_mark; /* the highest counter at the last two trims */
 	ns_t mark_at;
 	ns_t due_at;  /* when to tell at the latest; NS_NEVER: nothing to tell */
@@ -57,7 +69,7 @@ void acks_received(struct acks *a, uint64_t counter, bool wants_ack, bool at_onc
 /* A packet that opened, and is not to be acknowledged: only its replays are refused. */
 void acks_refused(struct acks *a, uint64_t counter);
 
-/* Fills in everything, the newest ranges. False: nothing has come yet. */
+/* Fills in everything, see above. False: nothing has come yet. */
 bool acks_frame(const struct acks *a, uint8_t subflow, size_t max_ranges, ns_t now,
 		struct frame_ack *ret_ack);
 /* A frame has been sent. */

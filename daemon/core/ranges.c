@@ -23,12 +23,12 @@ ranges_done(struct ranges *r)
 	r->n = r->cap = r->skip = 0;
 }
 
-/* The first range that ends at or above `number`: most often the last one. */
-static uint32_t
-find(const struct ranges *r, uint64_t number)
+uint32_t
+ranges_find(const struct ranges *r, uint64_t number)
 {
 	uint32_t low = 0, high = r->n;
 
+	/* Most often it is the last one. */
 	if (high == 0 || r->at[high - 1].end < number)
 		return high;
 	high--;
@@ -50,7 +50,7 @@ static void
 find_touching(const struct ranges *r, uint64_t start, uint64_t end, uint32_t *ret_first,
 	      uint32_t *ret_past)
 {
-	uint32_t i = find(r, start);
+	uint32_t i = ranges_find(r, start);
 
 	*ret_first = i;
 	while (i < r->n && r->at[i].start <= end)
@@ -168,7 +168,7 @@ ranges_remove(struct ranges *r, uint64_t start, uint64_t end)
 
 	if (start >= end)
 		return 0;
-	first = find(r, start);
+	first = ranges_find(r, start);
 	if (first < r->n && r->at[first].start < start) {
 		if (r->at[first].end > end) {
 			err = make_place(r);
@@ -207,7 +207,7 @@ ranges_contains(const struct ranges *r, uint64_t start, uint64_t end)
 
 	if (start >= end)
 		return true;
-	i = find(r, end);
+	i = ranges_find(r, end);
 	return i < r->n && r->at[i].start <= start;
 }
 
@@ -218,7 +218,7 @@ ranges_gap(const struct ranges *r, uint64_t from, uint64_t limit)
 
 	if (from >= limit)
 		return (struct range){limit, limit};
-	i = find(r, from);
+	i = ranges_find(r, from);
 	if (i < r->n && r->at[i].start <= from)
 		from = r->at[i++].end;
 	if (from >= limit)

@@ -45,6 +45,9 @@ int ranges_prepare(struct ranges *r, uint64_t start, uint64_t end) MUST_CHECK;
 /* Takes out whatever is below `edge`; cannot fail. */
 void ranges_remove_below(struct ranges *r, uint64_t edge);
 
+/* The place of the first range that ends at or above `number`; n: there is none. */
+uint32_t ranges_find(const struct ranges *r, uint64_t number);
+
 /* Whether every number of [start, end) is there; of an empty range they all are. */
 bool ranges_contains(const struct ranges *r, uint64_t start, uint64_t end);
 

@@ -469,6 +469,30 @@ everything_goes_wrong(void **state)
 	world_free(w);
 }
 
+/* A thousand packets out of order: more holes than an acknowledgement has room for. */
+static void
+fast_and_shuffled(void **state)
+{
+	struct sim_lane l = lane(300, 30);
+	struct session_stats st;
+	struct transfer *t;
+	struct world *w;
+	uint64_t got;
+
+	(void)state;
+	l.jitter = 20 * MS;
+	w = world_of(&l, 1);
+	t = world_transfer(w, 100, 2000 * MB);
+	during(w, t, 3 * SEC);
+	got = during(w, t, 4 * SEC);
+	session_stats_get(world_session(w, SIM_SERVER), &st);
+	print_message("%.1f of 300 Mbit/s, %.2f %% sent again\n", mbit(got, 4 * SEC),
+		      100 * (double)st.resent / (double)st.stream_bytes_out);
+	assert_true(mbit(got, 4 * SEC) >= 240);
+	assert_true(st.resent < st.stream_bytes_out / 100);
+	world_free(w);
+}
+
 int
 main(void)
 {
@@ -494,6 +518,7 @@ main(void)
 		cmocka_unit_test(lies_about_an_uplink),
 		cmocka_unit_test(redundant_copies_everything),
 		cmocka_unit_test(packets_have_a_limit),
+		cmocka_unit_test(fast_and_shuffled),
 		cmocka_unit_test(everything_goes_wrong),
 	};
 

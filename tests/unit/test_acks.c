@@ -22,7 +22,8 @@ draw(uint64_t below)
 struct naive {
 	uint64_t base;
 	bool came[MAP], told[MAP];
-	uint64_t n; /* one above the highest, from base; 0: nothing came */
+	uint64_t n;   /* one above the highest, from base; 0: nothing came */
+	uint64_t low; /* of what no frame told of; UINT64_MAX: none */
 };
 
 static bool
@@ -35,7 +36,7 @@ naive_is_new(const struct naive *v, uint64_t i)
 
 /* The ranges of what is told, highest first; returns how many, at most one too many. */
 static uint32_t
-naive_ranges(const struct naive *v, struct range ranges[FRAME_ACK_RANGES_MAX + 1])
+naive_ranges(const struct naive *v, struct range ranges[ACKS_RANGES_MAX + 1])
 {
 	uint32_t n = 0;
 
@@ -50,18 +51,38 @@ naive_ranges(const struct naive *v, struct range ranges[FRAME_ACK_RANGES_MAX + 1
 }
 
 static void
-naive_received(struct naive *v, uint64_t i)
+naive_received(struct naive *v, uint64_t i, bool wants_ack)
 {
-	struct range ranges[FRAME_ACK_RANGES_MAX + 1];
+	struct range ranges[ACKS_RANGES_MAX + 1];
 
 	v->came[i] = v->told[i] = true;
+	if (wants_ack)
+		v->low = min_u64(v->low, v->base + i);
 	if (i >= v->n)
 		v->n = i + 1;
-	if (naive_ranges(v, ranges) <= FRAME_ACK_RANGES_MAX)
+	if (naive_ranges(v, ranges) <= ACKS_RANGES_MAX)
 		return;
-	for (uint64_t c = ranges[FRAME_ACK_RANGES_MAX].start;
-	     c < ranges[FRAME_ACK_RANGES_MAX].end; c++)
+	for (uint64_t c = ranges[ACKS_RANGES_MAX].start;
+	     c < ranges[ACKS_RANGES_MAX].end; c++)
 		v->told[c - v->base] = false;
+}
+
+/* What a frame of `n` tells: those highest, or the highest and the lowest that is new. */
+static void
+naive_choose(const struct naive *v, const struct range *all, uint32_t n_all,
+	     struct range *chosen, uint32_t n)
+{
+	uint32_t lowest = 0;
+
+	while (lowest + 1 < n_all && all[lowest + 1].end >= v->low)
+		lowest++;
+	if (v->low != UINT64_MAX)
+		lowest += n / 4;
+	if (lowest >= n_all)
+		lowest = n_all - 1;
+	chosen[0] = all[0];
+	for (uint32_t i = 1; i < n; i++)
+		chosen[i] = all[lowest < n ? i : lowest - (n - 1 - i)];
 }
 
 /* Near the edges, in order, seen before, or far. */
@@ -84,8 +105,9 @@ interesting(const struct naive *v)
 static void
 same_frame(const struct acks *a, const struct naive *v, size_t max_ranges)
 {
-	struct range ranges[FRAME_ACK_RANGES_MAX + 1];
-	uint32_t n = (uint32_t)min_size(naive_ranges(v, ranges), max_ranges);
+	struct range all[ACKS_RANGES_MAX + 1], chosen[FRAME_ACK_RANGES_MAX];
+	uint32_t n_all = naive_ranges(v, all);
+	uint32_t n = (uint32_t)min_size(n_all, max_ranges);
 	struct frame_ack f = {.n_ranges = 99};
 
 	assert_int_equal(acks_frame(a, 7, max_ranges, a->highest_at, &f), n > 0);
@@ -93,9 +115,10 @@ same_frame(const struct acks *a, const struct naive *v, size_t max_ranges)
 		assert_int_equal(f.n_ranges, 99);
 		return;
 	}
+	naive_choose(v, all, n_all, chosen, n);
 	assert_int_equal(f.subflow, 7);
 	assert_int_equal(f.n_ranges, n);
-	assert_memory_equal(f.ranges, ranges, n * sizeof(*ranges));
+	assert_memory_equal(f.ranges, chosen, n * sizeof(*chosen));
 }
 
 static void
@@ -112,27 +135,35 @@ window_and_ranges_are_the_maps(void **state)
 
 		memset(&v, 0, sizeof(v));
 		v.base = bases[k];
+		v.low = UINT64_MAX;
 		assert_int_equal(acks_init(&a), 0);
 		assert_int_equal(a.due_at, NS_NEVER);
 		same_frame(&a, &v, FRAME_ACK_RANGES_MAX);
 		/* The first one is far above 0. */
 		assert_true(acks_is_new(&a, v.base));
 		acks_received(&a, v.base, true, false, &pace, 0);
-		naive_received(&v, 0);
+		naive_received(&v, 0, true);
 		for (int n = 0; n < PACKETS; n++) {
 			uint64_t i = interesting(&v);
 
 			assert_int_equal(acks_is_new(&a, v.base + i),
 					 naive_is_new(&v, i));
 			if (naive_is_new(&v, i)) {
-				acks_received(&a, v.base + i, draw(2), false, &pace, n);
-				naive_received(&v, i);
+				bool wants_ack = draw(2);
+
+				acks_received(&a, v.base + i, wants_ack, false, &pace,
+					      n);
+				naive_received(&v, i, wants_ack);
 				assert_false(acks_is_new(&a, v.base + i));
 			}
 			if (n % 4 == 0)
 				same_frame(&a, &v, FRAME_ACK_RANGES_MAX);
 			if (n % 16 == 0)
 				same_frame(&a, &v, draw(FRAME_ACK_RANGES_MAX));
+			if (draw(8) == 0) {
+				acks_said(&a);
+				v.low = UINT64_MAX;
+			}
 		}
 		for (uint64_t i = 0; i < MAP; i++)
 			assert_int_equal(acks_is_new(&a, v.base + i),
@@ -173,26 +204,80 @@ jumps_clear_what_they_skip(void **state)
 	}
 }
 
-/* Every second counter: more ranges than a frame holds, the newest are told. */
+/* Every second counter, more than are remembered: the newest are. */
 static void
 the_lowest_ranges_are_forgotten(void **state)
 {
 	static const struct acks_pace pace = {0};
+	const uint64_t many = ACKS_RANGES_MAX + 200;
 	struct frame_ack f;
 	struct acks a;
 
 	(void)state;
 	assert_int_equal(acks_init(&a), 0);
-	for (uint64_t i = 0; i < 200; i++)
+	for (uint64_t i = 0; i < many; i++)
 		acks_received(&a, 2 * i, true, false, &pace, 0);
 	/* One below all that is told does not push any of them out. */
 	acks_received(&a, 1, true, false, &pace, 0);
+	assert_int_equal(a.ranges.n, ACKS_RANGES_MAX);
+	assert_int_equal(a.ranges.at[0].start, 2 * 200);
+	acks_said(&a);
 	assert_true(acks_frame(&a, 0, 1000, 0, &f));
 	assert_int_equal(f.n_ranges, FRAME_ACK_RANGES_MAX);
 	for (uint64_t i = 0; i < FRAME_ACK_RANGES_MAX; i++) {
-		assert_int_equal(f.ranges[i].start, 2 * (199 - i));
-		assert_int_equal(f.ranges[i].end, 2 * (199 - i) + 1);
+		assert_int_equal(f.ranges[i].start, 2 * (many - 1 - i));
+		assert_int_equal(f.ranges[i].end, 2 * (many - 1 - i) + 1);
 	}
+	acks_done(&a);
+}
+
+enum { SHUFFLED = 1000, MANY = 20 * SHUFFLED };
+
+/* The frame that tells of `c` and what else came. */
+static void
+tell(struct acks *a, uint64_t c, bool told[MANY])
+{
+	static const struct acks_pace pace = {0};
+	const bool is_lost = draw(20) == 0;
+	struct frame_ack f;
+
+	acks_received(a, c, true, false, &pace, 0);
+	assert_true(acks_frame(a, 0, FRAME_ACK_RANGES_MAX, 0, &f));
+	assert_int_equal(f.ranges[0].end, a->next);
+	acks_said(a);
+	for (uint32_t i = 0; !is_lost && i < f.n_ranges; i++)
+		memset(&told[f.ranges[i].start], true,
+		       f.ranges[i].end - f.ranges[i].start);
+}
+
+/*
+ * A packet a tick; each takes up to SHUFFLED ticks, one of a hundred is lost, and so
+ * is every twentieth frame. What came is told of before it is overdue.
+ */
+static void
+what_is_late_is_told_wherever_it_is(void **state)
+{
+	static uint64_t comes_at[MANY];
+	static bool told[MANY];
+	uint32_t most = 0;
+	struct acks a;
+
+	(void)state;
+	memset(told, 0, sizeof(told));
+	assert_int_equal(acks_init(&a), 0);
+	for (uint64_t c = 0; c < MANY; c++)
+		comes_at[c] = draw(100) == 0 ? 0 : c + 1 + draw(SHUFFLED);
+	for (uint64_t now = 2 * SHUFFLED; now < MANY; now++) {
+		for (uint64_t c = now - SHUFFLED; c < now; c++) {
+			if (comes_at[c] == now)
+				tell(&a, c, told);
+		}
+		most = a.ranges.n > most ? a.ranges.n : most;
+		if (now >= 4 * SHUFFLED)
+			assert_true(told[now - 2 * SHUFFLED] ||
+				    comes_at[now - 2 * SHUFFLED] == 0);
+	}
+	assert_true(most > 2 * FRAME_ACK_RANGES_MAX);
 	acks_done(&a);
 }
 
@@ -344,6 +429,7 @@ main(void)
 		cmocka_unit_test(window_and_ranges_are_the_maps),
 		cmocka_unit_test(jumps_clear_what_they_skip),
 		cmocka_unit_test(the_lowest_ranges_are_forgotten),
+		cmocka_unit_test(what_is_late_is_told_wherever_it_is),
 		cmocka_unit_test(acknowledgements_come_when_they_should),
 		cmocka_unit_test(late_ones_are_told_at_once),
 		cmocka_unit_test(old_holes_are_forgotten),
