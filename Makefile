@@ -123,7 +123,7 @@ $(B)/%.tidy: %.c $(B)/%.o .clang-tidy
 	$(Q)clang-tidy --quiet $< -- -std=gnu11 $(CPPFLAGS) $(PKG_CFLAGS) 2>/dev/null
 	@touch $@
 
-.PHONY: check check-long demo bench
+.PHONY: check check-long demo bench bench-full
 check: ## everything that must pass; STEP=REGEX runs those steps only
 	@tests/run-check $(if $(STEP),--only '$(STEP)')
 check-long: ## what takes longer: fuzzers a minute each, tests/long
@@ -131,9 +131,12 @@ check-long: ## what takes longer: fuzzers a minute each, tests/long
 demo: ## a download over three uplinks, one of them cut (needs root)
 	@tests/prepare build test
 	@tests/demo/run
-bench: ## measure against raw kernel MPTCP, haproxy, shadowsocks (needs root)
+bench: ## measure against kernel MPTCP, TCP and others, an hour (needs root)
 	@tests/prepare build test bench
-	@tests/bench/run
+	@tests/bench/run --missing
+bench-full: ## the same both ways, with 16 streams as well, in hours (needs root)
+	@tests/prepare build test bench
+	@tests/bench/run --missing --full
 
 include tests/lab/lab.mk
 

@@ -2,7 +2,11 @@
 # cost.sh - what the items about processor time share.
 #
 #   cost_start                      the lab, unshaped, and nginx with its files
-#   cost_compare THEIRS URL OUR-URL measures both in turn; RELAYS: pids of theirs
+#   haproxies PORT                  two in a row from 127.0.0.1:9443 to the origin's
+#                                   port; their pids are added to RELAYS
+#   shadowsocks                     likewise, from 127.0.0.1:9000 to its port 80
+#   transfer WHO RUN URL PID...     measures one
+#   cost_compare THEIRS URL OUR-URL measures both in turn
 #
 # curl downloads $COST_GB files of 1 GB over one connection. Counted is what the
 # relays used, from their schedstat: that includes softirq work done on their time,
@@ -14,11 +18,6 @@
 COST_GB=${COST_GB:-2}
 COST_RUNS=$((BENCH_RUNS + 2)) # the machine's noise is large here
 RELAYS=
-
-listens()
-{
-	lab_in "$1" ss -Hltn "sport = :$2" | grep -q .
-}
 
 # Whatever the machine's default, everybody's connections use cubic.
 use_cubic()
@@ -40,6 +39,48 @@ cost_start()
 	chmod 644 "$LAB_DIR/www/zeros"
 	origin_nginx
 	use_cubic
+}
+
+# relay NS ADDRESS:PORT NEXT:PORT
+relay()
+{
+	cat >"$LAB_DIR/haproxy-$1.cfg" <<-END
+		global
+			nbthread 1
+			maxconn 100
+		defaults
+			mode tcp
+			# splice-auto alone copies at this rate
+			option splice-auto
+			option splice-request
+			option splice-response
+			timeout connect 5s
+			timeout client 60s
+			timeout server 60s
+		listen relay
+			bind $2
+			server next $3
+	END
+	lab_spawn "$1" haproxy -db -f "$LAB_DIR/haproxy-$1.cfg"
+}
+
+haproxies()
+{
+	relay server $LAB_SERVER4:9443 $LAB_ORIGIN4:$1
+	RELAYS="$RELAYS $LAB_PID"
+	relay client 127.0.0.1:9443 $LAB_SERVER4:9443
+	RELAYS="$RELAYS $LAB_PID"
+	wait_until 5 listens client 9443 || lab_die "haproxy does not start"
+}
+
+shadowsocks()
+{
+	local common=(-s "$LAB_SERVER4" -p 8388 -k bench -m aes-256-gcm -t 60)
+	lab_spawn server ss-server "${common[@]}"
+	RELAYS="$RELAYS $LAB_PID"
+	lab_spawn client ss-tunnel "${common[@]}" -b 127.0.0.1 -l 9000 -L $LAB_ORIGIN4:80
+	RELAYS="$RELAYS $LAB_PID"
+	wait_until 5 listens client 9000 || lab_die "shadowsocks does not start"
 }
 
 fetch()

@@ -8,25 +8,10 @@
 # receiver got after the first 3 s of 12, per second.
 # shellcheck source=tests/bench/lib.sh
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/bench/iperf.sh
+. tests/bench/iperf.sh
 
-PAIR_CLIENT_EXTRA="[listen iperf]
-type = forward
-address = 127.0.0.1:5201
-target = $LAB_ORIGIN4:5201"
-
-answers()
-{
-	lab_in "$1" ss -Hltn "sport = :$2" | grep -q .
-}
-
-start_iperfs()
-{
-	LAB_LOG=$LAB_DIR/iperf-origin.log lab_spawn origin iperf3 -s
-	LAB_LOG=$LAB_DIR/iperf-plain.log lab_spawn server iperf3 -s -p 5202
-	LAB_LOG=$LAB_DIR/iperf-mptcp.log lab_spawn server mptcpize run iperf3 -s -p 5203
-	wait_until 5 answers origin 5201 && wait_until 5 answers server 5202 &&
-		wait_until 5 answers server 5203 || lab_die "iperf3 does not start"
-}
+IPERF_SECONDS=12
 
 # measure WHO RUN CMD...: an iperf3 in the client's namespace
 measure()
@@ -38,8 +23,8 @@ measure()
 	for name in "${LAB_UPLINKS[@]}"; do
 		lanes+=("$(lab_stat "$name/down" out_bytes)")
 	done
-	if ! lab_in client timeout 40 "$@" -J -R -t 12 -i 0.5 >"$json"; then
-		record "who=$who run=$run error=$(jq -r '.error // "failed"' "$json" | tr ' ' _)"
+	if ! iperf_run "$json" "$@" -R; then
+		record "who=$who run=$run error=$IPERF_SAID"
 		return
 	fi
 	after=
@@ -48,8 +33,7 @@ measure()
 		lanes=("${lanes[@]:1}")
 		after+=" $name=$((($(lab_stat "$name/down" out_bytes) - before) / 1000))"
 	done
-	record "who=$who run=$run mbit=$(jq '[.intervals[].sum | select(.start > 2.9)]
-		| (map(.bytes) | add) * 8e-4 / (map(.seconds) | add) | round / 100' "$json")$after"
+	record "who=$who run=$run mbit=$(iperf_mean "$json")$after"
 }
 
 lab_start

@@ -13,6 +13,7 @@ FLOW=tests/bench/flow.py
 PAIR_CLIENT_EXTRA="[listen flow]
 type = forward
 address = 127.0.0.1:7000
+transport = $PAIR_TRANSPORT
 target = $LAB_ORIGIN4:7000"
 
 now()
@@ -42,7 +43,7 @@ flow()
 	raw=$BENCH_RAW-$who-$dir-$run
 	LAB_LOG=$raw.server lab_spawn "$ns" timeout 40 $FLOW serve "$@" 7000 "$raw.csv"
 	server=$LAB_PID
-	wait_until 5 listens "$ns" || lab_die "flow.py does not listen"
+	wait_until 5 listens "$ns" 7000 || lab_die "flow.py does not listen"
 	tests/lab/sample.py "$LAB_SOCKET" 10 >"$raw.lanes" &
 	sampler=$!
 	wait_until 5 test -s "$raw.lanes"
@@ -65,11 +66,6 @@ flow()
 		"lanes_ms=$(tests/lab/sample.py --stall "dsl/$dir,lte/$dir" \
 			--from "$(minus "$cut" "$began")" \
 			--to "$(($(minus "$cut" "$began") + 4000))" <"$raw.lanes")"
-}
-
-listens()
-{
-	lab_in "$1" ss -Hltn "sport = :7000" | grep -q .
 }
 
 lab_start

@@ -11,12 +11,8 @@
 PAIR_CLIENT_EXTRA="[listen answer]
 type = forward
 address = 127.0.0.1:7007
+transport = $PAIR_TRANSPORT
 target = $LAB_ORIGIN4:7007"
-
-listens()
-{
-	lab_in origin ss -Hltn "sport = :7007" | grep -q .
-}
 
 # tries WHO HOST
 tries()
@@ -35,7 +31,7 @@ tries()
 lab_start
 lab_uplink line 100mbit 20ms
 lab_spawn origin tests/bench/streams.py answer 7007
-wait_until 5 listens || lab_die "streams.py does not listen"
+wait_until 5 listens origin 7007 || lab_die "streams.py does not listen"
 pair_again
 tries ours 127.0.0.1
 tries tcp $LAB_ORIGIN4

@@ -13,12 +13,8 @@ PAIR_PEER="max_streams = $COUNT"
 PAIR_CLIENT_EXTRA="[listen answer]
 type = forward
 address = 127.0.0.1:7007
+transport = $PAIR_TRANSPORT
 target = $LAB_ORIGIN4:7007"
-
-listens()
-{
-	lab_in origin ss -Hltn "sport = :7007" | grep -q .
-}
 
 # resident PID [KEY]
 resident_mb()
@@ -40,7 +36,7 @@ both()
 lab_start
 lab_veth wire
 lab_spawn origin tests/bench/streams.py answer 7007
-wait_until 5 listens || lab_die "streams.py does not listen"
+wait_until 5 listens origin 7007 || lab_die "streams.py does not listen"
 pair_again "max_streams = $COUNT"
 empty=$(both empty_mb)
 cpu=$(cpu_ns "$PAIR_CLIENT" "$PAIR_SERVER")

@@ -7,76 +7,11 @@ Reads DIR/ITEM.data, lines of KEY=VALUE words; prints a line a gate; writes FILE
 a page of Markdown. Exit status: 1 if a gate does not hold or was not measured.
 """
 
-import math
 import os
-import statistics
 import sys
 
-RUNS = 3
-
-
-class Item:
-    """The measurements of one item, without those that failed."""
-
-    def __init__(self, path):
-        self.rows, self.errors, self.about = [], [], {}
-        if os.path.exists(path):
-            with open(path, encoding="utf-8") as data:
-                for line in data:
-                    self.take(dict(w.split("=", 1) for w in line.split()))
-
-    def take(self, row):
-        if "who" not in row:
-            self.about = row
-        elif "error" in row:
-            self.errors.append(row)
-        else:
-            self.rows.append(row)
-
-    def of(self, **want):
-        return [r for r in self.rows if all(r.get(k) == v for k, v in want.items())]
-
-    def values(self, key, **want):
-        return [float(r[key]) for r in self.of(**want)]
-
-    def median(self, key, **want):
-        """Of all runs; NaN, which passes no gate, when one of them is missing."""
-        values = self.values(key, **want)
-        return statistics.median(values) if len(values) >= RUNS else float("nan")
-
-    def worst(self, key, **want):
-        values = self.values(key, **want)
-        return max(values) if len(values) >= RUNS else float("nan")
-
-
-class Gate:
-    def __init__(self, what, measured, limit, unit, least=False):
-        self.what, self.measured, self.limit = what, measured, limit
-        self.unit, self.least = unit, least
-
-    def holds(self):
-        if self.least:
-            return self.measured >= self.limit
-        return self.measured <= self.limit
-
-    def words(self):
-        sign = "at least" if self.least else "at most"
-        measured = f"{self.measured:.4g}{self.unit}"
-        if math.isnan(self.measured):
-            measured = "nothing, or not every run"
-        return (self.what, f"{sign} {self.limit:g}{self.unit}", measured,
-                "pass" if self.holds() else "FAIL")
-
-
-def table(head, rows):
-    lines = ["| " + " | ".join(head) + " |",
-             "|" + "|".join(["---"] + ["--:"] * (len(head) - 1)) + "|"]
-    lines += ["| " + " | ".join(map(str, row)) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def figures(values, digits=1):
-    return ", ".join(f"{v:.{digits}f}" for v in values) or "not measured"
+from report_parts import Gate, Item, figures, only, table
+import report_udp
 
 
 def aggregate(item):
@@ -134,11 +69,6 @@ def cost_full(item):
     return cost(item, "shadowsocks", 0.7, "CPU per GB, full protection")
 
 
-def only(item, key, who="ours"):
-    values = item.values(key, who=who)
-    return values[0] if len(values) == 1 else float("nan")
-
-
 def first_byte(item):
     gates = [Gate("first byte of a new stream, 40 ms RTT, median of 30",
                   only(item, "median_ms"), 45, " ms")]
@@ -165,7 +95,7 @@ def idle(item):
         f"{only(item, 'idle_cpu'):.1f} % of one processor.\n")
 
 
-ITEMS = [
+ITEMS = [entry[:4] for entry in report_udp.ITEMS] + [
     ("aggregate", aggregate, "One download over three uplinks",
      "50 Mbit/s at 10 ms, 20 at 20 ms, 30 at 15 ms (one way), queues of 50 ms. `iperf3 -R`, "
      "the same program in every row: through a `forward` listener with full protection to the "
@@ -203,38 +133,66 @@ ITEMS = [
 ]
 
 
-def header(items):
+PLOTS = {entry[0]: entry[4] for entry in report_udp.ITEMS if entry[4]}
+
+
+def header(items, names):
     rows = [(f"`tests/bench/run {name}`", a.get("when", "not measured"),
              a.get("kernel", ""), a.get("cpus", ""), a.get("version", ""))
-            for name, a in ((name, items[name].about) for name, *_ in ITEMS)]
+            for name, a in ((name, items[name].about) for name in names)]
     return table(("command", "measured", "kernel", "CPUs", "version"), rows)
 
 
-def main(directory, page=None):
-    items = {name: Item(os.path.join(directory, name + ".data")) for name, *_ in ITEMS}
+def picture(name, item, data):
+    """Writes the plot beside the data, and says how the page shows it."""
+    if name not in PLOTS or data is None:
+        return ""
+    file, draw, words = PLOTS[name]
+    with open(os.path.join(data, file), "w", encoding="utf-8") as out:
+        out.write(draw(item))
+    return f"![{words}]({os.path.basename(data)}/{file})\n\n"
+
+
+def failures(item):
+    return "".join(f"\nNot counted, because it failed: {' '.join(map('='.join, e.items()))}\n"
+                   for e in item.errors)
+
+
+def main(data, page=None):
+    items = {name: Item(os.path.join(data, name + ".data")) for name, *_ in ITEMS}
+    full = data.rstrip("/").endswith("-full")
+    shown = [entry for entry in ITEMS if not full or items[entry[0]].rows]
     sections, gates = [], []
-    for name, judge, title, text in ITEMS:
+    for name, judge, title, text in shown:
         found, figure_table = judge(items[name])
         gates += found
-        errors = "".join(f"\nNot counted, because it failed: {' '.join(map('='.join, e.items()))}\n"
-                         for e in items[name].errors)
-        sections.append(f"## {title}\n\n{text}\n\n{figure_table}{errors}")
+        sections.append(f"## {title}\n\n{text}\n\n{picture(name, items[name], page and data)}"
+                        f"{figure_table}{failures(items[name])}")
+    counted = [g for g in gates if not g.sums]
+    missed = [g for g in counted if not g.holds() and g.measured == g.measured]
+    unknown = [g for g in counted if g.measured != g.measured]
+    said = (f"{len(counted) - len(missed) - len(unknown)} gates hold, {len(missed)} are missed, "
+            f"{len(unknown)} were not measured")
     if page:
         with open(page, "w", encoding="utf-8") as out:
             out.write("# Benchmarks\n\n"
-                      "As measured by `sudo make bench`, everything that is compared side by side in "
+                      f"As measured by `sudo make bench{'-full' * full}`, everything that is "
+                      "compared side by side in "
                       "one run, in network namespaces of one machine. Absolute figures depend "
                       "on the machine; the ratio to the neighbour is what counts. This page is "
-                      "written by `tests/bench/report.py`.\n\n"
-                      + table(("gate", "must be", "measured", ""),
-                              [g.words() for g in gates])
-                      + "\n" + header(items) + "\n" + "\n".join(sections))
+                      "written by `tests/bench/report.py` from the figures beside it, "
+                      f"`docs/{os.path.basename(data)}/*.data`.\n\n{said}."
+                      f"{' Missed: ' * bool(missed)}{'; '.join(g.what for g in missed)}"
+                      f"{'.' * bool(missed)}\n\n"
+                      + table(("gate", "must be", "goal", "measured", ""),
+                              [g.words() for g in gates if g.shown])
+                      + "\n" + header(items, [entry[0] for entry in shown])
+                      + "\n" + "\n".join(sections))
     for g in gates:
-        what, limit, measured, verdict = g.words()
-        print(f"{verdict:5} {what:56} {limit:16} measured {measured}")
-    failed = sum(not g.holds() for g in gates)
-    print(f"bench: {len(gates) - failed} gates hold, {failed} do not")
-    return failed > 0
+        what, limit, _, measured, verdict = g.words()
+        print(f"{verdict.strip('*'):13} {what:56} {limit:18} measured {measured}")
+    print(f"bench: {said}")
+    return len(missed) + len(unknown) > 0
 
 
 if not 2 <= len(sys.argv) <= 3:
