@@ -126,10 +126,32 @@ get_answer(const uint8_t p[HANDSHAKE_ANSWER_LEN])
 	return answer;
 }
 
-static const char *
+struct prologue {
+	uint8_t bytes[LABEL_MAX + CRYPTO_HASH_LEN];
+	size_t len;
+};
+
+static struct prologue
 prologue_of(enum handshake_transport transport)
 {
-	return transport == HANDSHAKE_UDP ? "mpproxy/1 udp" : "mpproxy/1 mptcp";
+	const char *text =
+		transport == HANDSHAKE_UDP ? "mpproxy/1 udp" : "mpproxy/1 mptcp";
+	struct prologue p = {.len = strlen(text)};
+
+	memcpy(p.bytes, text, p.len);
+	return p;
+}
+
+static struct prologue
+prologue_of_rekey(const uint8_t in_use[CRYPTO_HASH_LEN])
+{
+	static const char text[] = "mpproxy/1 udp rekey";
+	struct prologue p = {.len = strlen(text)};
+
+	memcpy(p.bytes, text, p.len);
+	memcpy(p.bytes + p.len, in_use, CRYPTO_HASH_LEN);
+	p.len += CRYPTO_HASH_LEN;
+	return p;
 }
 
 static int
@@ -182,12 +204,11 @@ derive_keys(const struct noise *ns, struct handshake_keys *ret_keys)
 	return err;
 }
 
-int
-handshake_start(struct handshake *h, enum handshake_transport transport,
-		struct prng *rng, const struct handshake_secrets *secrets,
-		const struct handshake_offer *offer, uint8_t ret_msg[HANDSHAKE_LEN])
+static int
+start(struct handshake *h, const struct prologue *prologue, struct prng *rng,
+      const struct handshake_secrets *secrets, const struct handshake_offer *offer,
+      uint8_t ret_msg[HANDSHAKE_LEN])
 {
-	const char *prologue = prologue_of(transport);
 	struct handshake work = {.aead_mask = offer->aead_mask};
 	uint8_t ephemeral[CRYPTO_KEY_LEN], payload[HANDSHAKE_OFFER_LEN];
 	uint8_t msg[HANDSHAKE_LEN];
@@ -196,18 +217,18 @@ handshake_start(struct handshake *h, enum handshake_transport transport,
 	assert((offer->aead_mask & AEAD_CHACHA20_POLY1305) != 0);
 	assert(offer->session_index <= INDEX_MASK);
 
-	memcpy(work.peer_public, secrets->server_pub, CRYPTO_KEY_LEN);
+	memcpy(work.peer_public, secrets->peer_pub, CRYPTO_KEY_LEN);
 	memcpy(work.psk, secrets->psk, CRYPTO_KEY_LEN);
 	put_offer(payload, offer);
-	err = noise_init_initiator(&work.noise, prologue, strlen(prologue),
-				   secrets->priv, secrets->server_pub);
+	err = noise_init_initiator(&work.noise, prologue->bytes, prologue->len,
+				   secrets->priv, secrets->peer_pub);
 	if (err == 0)
 		err = prng_bytes(rng, ephemeral, sizeof(ephemeral));
 	if (err == 0)
 		err = noise_write_1(&work.noise, ephemeral, payload, sizeof(payload),
 				    msg + NOISE_AT);
 	if (err == 0)
-		err = frame(msg, HANDSHAKE_INITIATION, secrets->server_pub);
+		err = frame(msg, HANDSHAKE_INITIATION, secrets->peer_pub);
 	if (err == 0) {
 		*h = work;
 		memcpy(ret_msg, msg, sizeof(msg));
@@ -215,6 +236,27 @@ handshake_start(struct handshake *h, enum handshake_transport transport,
 	crypto_wipe(ephemeral, sizeof(ephemeral));
 	handshake_done(&work);
 	return err;
+}
+
+int
+handshake_start(struct handshake *h, enum handshake_transport transport,
+		struct prng *rng, const struct handshake_secrets *secrets,
+		const struct handshake_offer *offer, uint8_t ret_msg[HANDSHAKE_LEN])
+{
+	const struct prologue prologue = prologue_of(transport);
+
+	return start(h, &prologue, rng, secrets, offer, ret_msg);
+}
+
+int
+handshake_start_rekey(struct handshake *h, const uint8_t in_use[CRYPTO_HASH_LEN],
+		      struct prng *rng, const struct handshake_secrets *secrets,
+		      const struct handshake_offer *offer,
+		      uint8_t ret_msg[HANDSHAKE_LEN])
+{
+	const struct prologue prologue = prologue_of_rekey(in_use);
+
+	return start(h, &prologue, rng, secrets, offer, ret_msg);
 }
 
 /* Whether the server that wrote `answer` can be worked with. */
@@ -265,19 +307,16 @@ handshake_mac1_ok(const uint8_t msg[HANDSHAKE_LEN], const uint8_t pub[CRYPTO_KEY
 	return is_framed(msg, HANDSHAKE_INITIATION, pub);
 }
 
-int
-handshake_receive(struct handshake *h, enum handshake_transport transport,
-		  const uint8_t priv[CRYPTO_KEY_LEN], const uint8_t msg[HANDSHAKE_LEN],
-		  struct handshake_offer *ret_offer)
+static int
+receive(struct handshake *h, const struct prologue *prologue,
+	const uint8_t priv[CRYPTO_KEY_LEN], const uint8_t msg[HANDSHAKE_LEN],
+	struct handshake_offer *ret_offer)
 {
-	const char *prologue = prologue_of(transport);
 	struct handshake work = {0};
 	uint8_t payload[HANDSHAKE_OFFER_LEN];
 	int err;
 
-	if (transport == HANDSHAKE_MPTCP && !is_mac2_zero(msg))
-		return -EBADMSG;
-	err = noise_init_responder(&work.noise, prologue, strlen(prologue), priv);
+	err = noise_init_responder(&work.noise, prologue->bytes, prologue->len, priv);
 	if (err == 0)
 		err = noise_read_1(&work.noise, msg + NOISE_AT, HANDSHAKE_NOISE_LEN,
 				   payload);
@@ -286,6 +325,44 @@ handshake_receive(struct handshake *h, enum handshake_transport transport,
 		*h = work;
 		*ret_offer = get_offer(payload);
 	}
+	handshake_done(&work);
+	return err;
+}
+
+int
+handshake_receive(struct handshake *h, enum handshake_transport transport,
+		  const uint8_t priv[CRYPTO_KEY_LEN], const uint8_t msg[HANDSHAKE_LEN],
+		  struct handshake_offer *ret_offer)
+{
+	const struct prologue prologue = prologue_of(transport);
+
+	if (transport == HANDSHAKE_MPTCP && !is_mac2_zero(msg))
+		return -EBADMSG;
+	return receive(h, &prologue, priv, msg, ret_offer);
+}
+
+int
+handshake_receive_rekey(struct handshake *h, const uint8_t in_use[CRYPTO_HASH_LEN],
+			const struct handshake_secrets *secrets,
+			const uint8_t msg[HANDSHAKE_LEN])
+{
+	const struct prologue prologue = prologue_of_rekey(in_use);
+	uint8_t pub[CRYPTO_KEY_LEN];
+	struct handshake_offer offer;
+	struct handshake work;
+	int err = crypto_x25519_public(pub, secrets->priv);
+
+	if (err == 0 && (!handshake_mac1_ok(msg, pub) || !is_mac2_zero(msg)))
+		err = -EBADMSG;
+	if (err == 0)
+		err = receive(&work, &prologue, secrets->priv, msg, &offer);
+	if (err < 0)
+		return err;
+	if (offer.version == HANDSHAKE_VERSION &&
+	    crypto_equal(work.peer_public, secrets->peer_pub, CRYPTO_KEY_LEN))
+		*h = work;
+	else
+		err = -EBADMSG;
 	handshake_done(&work);
 	return err;
 }

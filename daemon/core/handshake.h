@@ -78,10 +78,10 @@ struct handshake {
 	uint8_t aead_mask;
 };
 
-/* What a client knows beforehand, CRYPTO_KEY_LEN bytes each; the caller's. */
+/* What a side knows beforehand, CRYPTO_KEY_LEN bytes each; the caller's. */
 struct handshake_secrets {
 	const uint8_t *priv;
-	const uint8_t *server_pub;
+	const uint8_t *peer_pub;
 	const uint8_t *psk; /* all zero where there is none */
 };
 
@@ -90,6 +90,11 @@ int handshake_start(struct handshake *h, enum handshake_transport transport,
 		    struct prng *rng, const struct handshake_secrets *secrets,
 		    const struct handshake_offer *offer,
 		    uint8_t ret_msg[HANDSHAKE_LEN]) MUST_CHECK;
+/* The same for new keys of a udp session; `in_use`: the hash of those it has. */
+int handshake_start_rekey(struct handshake *h, const uint8_t in_use[CRYPTO_HASH_LEN],
+			  struct prng *rng, const struct handshake_secrets *secrets,
+			  const struct handshake_offer *offer,
+			  uint8_t ret_msg[HANDSHAKE_LEN]) MUST_CHECK;
 
 /*
  * Client: reads the response.
@@ -104,24 +109,24 @@ int handshake_finish(struct handshake *h, const uint8_t msg[HANDSHAKE_LEN],
 		     struct handshake_answer *ret_answer,
 		     struct handshake_keys *ret_keys) MUST_CHECK;
 
-/*
- * Server: whether this is an initiation with a good MAC1; costs one HMAC.
- * `pub` is the server's own key.
- */
+/* Server, whose key `pub` is: whether this is an initiation with a good MAC1. */
 bool
 handshake_mac1_ok(const uint8_t msg[HANDSHAKE_LEN], const uint8_t pub[CRYPTO_KEY_LEN]);
 
 /*
- * Server: reads an initiation whose MAC1 is good; h->peer_public is then who
- * claims to speak. Over udp, MAC2 is the caller's to look at. An offer of another version than HANDSHAKE_VERSION holds
- * nothing but that; answer it with aead 0. -EBADMSG: nobody who knows the
- * protocol wrote this. Replays are not noticed here: the keys of a replayed
- * initiation are new ones, which the replayer cannot have.
+ * Server: reads an initiation whose MAC1 is good; h->peer_public is then who claims
+ * to speak. Over udp, MAC2 is the caller's to look at. An offer of another version
+ * holds nothing but that; answer it with aead 0. -EBADMSG: nobody who knows the
+ * protocol wrote this. Of a replay the keys are new ones, which its sender cannot have.
  */
 int
 handshake_receive(struct handshake *h, enum handshake_transport transport,
 		  const uint8_t priv[CRYPTO_KEY_LEN], const uint8_t msg[HANDSHAKE_LEN],
 		  struct handshake_offer *ret_offer) MUST_CHECK;
+/* The same for new keys, looks at everything. -EBADMSG: not of this peer and session. */
+int handshake_receive_rekey(struct handshake *h, const uint8_t in_use[CRYPTO_HASH_LEN],
+			    const struct handshake_secrets *secrets,
+			    const uint8_t msg[HANDSHAKE_LEN]) MUST_CHECK;
 
 /*
  * Server: writes the response to a peer it knows, with that peer's `psk`.

@@ -39,7 +39,7 @@ initiator_init(struct initiator *i, const struct handshake_secrets *secrets,
 	int err;
 
 	memcpy(work.priv, secrets->priv, CRYPTO_KEY_LEN);
-	memcpy(work.server_pub, secrets->server_pub, CRYPTO_KEY_LEN);
+	memcpy(work.server_pub, secrets->peer_pub, CRYPTO_KEY_LEN);
 	memcpy(work.psk, secrets->psk, CRYPTO_KEY_LEN);
 	err = prng_init(&work.rng, seed);
 	if (err == 0)

@@ -539,6 +539,90 @@ server_chooses_what_was_not_offered(void **state)
 	}
 }
 
+/* Both ends of new keys under the hash that each believes to be in use. */
+static bool
+rekey_opens(struct pair *p, const uint8_t client_hash[32],
+	    const uint8_t server_hash[32], const uint8_t expected_client[32])
+{
+	const struct handshake_secrets secrets = {p->server_priv, expected_client, psk};
+	const struct handshake_secrets client = {p->client_priv, p->server_pub, psk};
+	struct handshake before = p->server;
+	int err;
+
+	assert_int_equal(handshake_start_rekey(&p->client, client_hash, &p->rng,
+					       &client, &offer_1, p->init),
+			 0);
+	err = handshake_receive_rekey(&p->server, server_hash, &secrets, p->init);
+	if (err == 0)
+		return true;
+	assert_int_equal(err, -EBADMSG);
+	assert_memory_equal(&before, &p->server, sizeof(before));
+	return false;
+}
+
+static void
+rekey_is_bound_to_the_keys_in_use(void **state)
+{
+	struct handshake_keys first;
+	uint8_t other[32];
+	struct pair p;
+
+	(void)state;
+	pair_answer(&p);
+	assert_client_finishes(&p);
+	first = p.client_keys;
+	memcpy(other, first.hash, sizeof(other));
+	other[31] ^= 1;
+	assert_false(rekey_opens(&p, other, first.hash, p.client_pub));
+	assert_false(rekey_opens(&p, first.hash, other, p.client_pub));
+	assert_true(rekey_opens(&p, first.hash, first.hash, p.client_pub));
+	assert_int_equal(respond(&p, psk, &answer_1), 0);
+	assert_client_finishes(&p);
+	assert_memory_not_equal(first.hash, p.client_keys.hash, sizeof(other));
+	assert_memory_not_equal(first.key_up, p.client_keys.key_up, sizeof(other));
+	assert_memory_not_equal(first.key_down, p.client_keys.key_down, sizeof(other));
+}
+
+static void
+rekey_is_of_this_peer(void **state)
+{
+	static const uint8_t hash[32] = "of the keys in use";
+	struct handshake_offer offer;
+	struct pair p;
+
+	(void)state;
+	pair_start(&p);
+	assert_true(rekey_opens(&p, hash, hash, p.client_pub));
+	assert_false(rekey_opens(&p, hash, hash, p.server_pub));
+	/* What begins a session is no rekey, nor the other way round. */
+	assert_false(server_takes(&p, p.init));
+	assert_int_equal(handshake_receive(&p.server, HANDSHAKE_UDP, p.server_priv,
+					   p.init, &offer),
+			 -EBADMSG);
+}
+
+/* Inside a session there is nobody to show a cookie to. */
+static void
+rekey_has_its_macs(void **state)
+{
+	static const uint8_t hash[32] = "of the keys in use";
+	struct pair p;
+
+	(void)state;
+	pair_start(&p);
+	assert_true(rekey_opens(&p, hash, hash, p.client_pub));
+	for (size_t i = MAC1_AT; i < HANDSHAKE_LEN; i++) {
+		const struct handshake_secrets secrets = {p.server_priv, p.client_pub,
+							  psk};
+
+		p.init[i] ^= 1;
+		assert_int_equal(
+			handshake_receive_rekey(&p.server, hash, &secrets, p.init),
+			-EBADMSG);
+		p.init[i] ^= 1;
+	}
+}
+
 int
 main(void)
 {
@@ -559,6 +643,9 @@ main(void)
 		cmocka_unit_test(server_says_that_versions_differ),
 		cmocka_unit_test(server_refuses_in_our_own_version),
 		cmocka_unit_test(server_chooses_what_was_not_offered),
+		cmocka_unit_test(rekey_is_bound_to_the_keys_in_use),
+		cmocka_unit_test(rekey_is_of_this_peer),
+		cmocka_unit_test(rekey_has_its_macs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
