@@ -7,27 +7,7 @@
 /* Life */
 
 static int
-epoch_init(struct epoch *e, const struct session_settings *cfg,
-	   const struct handshake_keys *k)
-{
-	bool up = cfg->role == SESSION_CLIENT;
-	int err;
-
-	err = aead_init(&e->seal, cfg->aead, true, up ? k->key_up : k->key_down,
-			up ? k->iv_up : k->iv_down);
-	if (err < 0)
-		return err;
-	err = aead_init(&e->open, cfg->aead, false, up ? k->key_down : k->key_up,
-			up ? k->iv_down : k->iv_up);
-	if (err < 0)
-		aead_done(&e->seal);
-	else
-		e->used = true;
-	return err;
-}
-
-static int
-take_keys(struct session *s, const struct handshake_keys *keys)
+take_keys(struct session *s, const struct handshake_keys *keys, ns_t now)
 {
 	bool client = s->cfg.role == SESSION_CLIENT;
 	int err;
@@ -37,7 +17,10 @@ take_keys(struct session *s, const struct handshake_keys *keys)
 	err = join_token(s->key_a, client ? &s->token_local : &s->token_peer);
 	if (err == 0)
 		err = join_token(s->key_b, client ? &s->token_peer : &s->token_local);
-	return err < 0 ? err : epoch_init(&s->epochs[0], &s->cfg, keys);
+	if (err == 0)
+		err = rekey_init(&s->rekey, &s->cfg.rekey, client, s->cfg.aead, keys,
+				 now);
+	return err;
 }
 
 struct session *
@@ -49,8 +32,6 @@ session_new(const struct session_settings *cfg, const struct handshake_keys *key
 	if (s == NULL)
 		return NULL;
 	s->cfg = *cfg;
-	if (s->cfg.packets_max == 0)
-		s->cfg.packets_max = SESSION_PACKETS_MAX;
 	s->next_subflow = 1;
 	s->next_stream = 1;
 	s->wake_at = NS_NEVER;
@@ -73,12 +54,11 @@ session_new(const struct session_settings *cfg, const struct handshake_keys *key
 	if ((cfg->role == SESSION_SERVER && s->seen == NULL) ||
 	    prng_init(&s->rng, seed) < 0 ||
 	    prng_bytes(&s->rng, &s->salt, sizeof(s->salt)) < 0 ||
-	    take_keys(s, keys) < 0) {
+	    take_keys(s, keys, now) < 0) {
 		session_free(s);
 		return NULL;
 	}
 	s->salt |= 1;
-	(void)now;
 	return s;
 }
 
@@ -93,12 +73,7 @@ session_free(struct session *s)
 	}
 	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++)
 		subflow_free(s->subflows[i]);
-	for (size_t i = 0; i < GENERATIONS; i++) {
-		if (s->epochs[i].used) {
-			aead_done(&s->epochs[i].seal);
-			aead_done(&s->epochs[i].open);
-		}
-	}
+	rekey_done(&s->rekey);
 	budget_done(&s->held_out);
 	budget_done(&s->held_in);
 	prng_done(&s->rng);
@@ -400,7 +375,7 @@ session_is_over(const struct session *s)
 ns_t
 session_deadline(const struct session *s)
 {
-	ns_t at = s->wake_at;
+	ns_t at = min_ns(s->wake_at, rekey_deadline(&s->rekey));
 
 	if (session_is_over(s))
 		return NS_NEVER;
@@ -427,6 +402,8 @@ session_expire(struct session *s, ns_t now)
 		}
 		session_check_health(s, sf, now);
 	}
+	if (rekey_expire(&s->rekey, &s->rng, now))
+		session_say_rekey(s);
 }
 
 void
@@ -436,6 +413,7 @@ session_stats_get(const struct session *s, struct session_stats *ret_stats)
 	ret_stats->held_out = s->held_out.used;
 	ret_stats->held_in = s->held_in.used;
 	ret_stats->streams = s->n_streams;
+	ret_stats->rekeys = s->rekey.turns;
 	ret_stats->subflows_active = 0;
 	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
 		if (s->subflows[i] != NULL && s->subflows[i]->state == SUBFLOW_ACTIVE)

@@ -10,7 +10,7 @@
  *	until it gives false:        session_next_event()
  *
  *          The handshake is done before (initiator, responder); its keys
- *          begin a session.
+ *          begin a session, which sees to new ones by itself (rekey.h).
  * Units:   bytes, ns of a monotonic clock.
  * Bounds:  SESSION_SUBFLOWS_MAX subflows, max_streams streams, and two budgets
  *          of memory, for what is sent and for what is received.
@@ -26,13 +26,11 @@
 #include "common/base.h"
 #include "daemon/core/cc.h"
 #include "daemon/core/handshake.h"
+#include "daemon/core/rekey.h"
 #include "daemon/core/scheduler.h"
 #include "daemon/core/stream.h"
 
 enum { SESSION_SUBFLOWS_MAX = 64 }; /* ids 1 to 63, never used for another pair */
-
-/* Sealed by one side: far below what AES-GCM bears, and no new keys are made yet. */
-#define SESSION_PACKETS_MAX (UINT64_C(1) << 24)
 
 enum session_role { SESSION_CLIENT, SESSION_SERVER };
 
@@ -44,8 +42,7 @@ struct session_settings {
 	enum scheduler_kind scheduler;
 	unsigned max_streams;
 	size_t memory; /* of each budget, bytes */
-	uint64_t
-		packets_max; /* that are sealed; then it is over. 0: SESSION_PACKETS_MAX */
+	struct rekey_settings rekey;
 };
 
 /* NULL: no memory, or a failing cipher. The keys are copied. */
@@ -134,6 +131,7 @@ struct session_stats {
 	uint64_t resent;            /* bytes of streams that were sent again */
 	uint64_t refused;           /* packets that did not open, or were replays */
 	uint64_t held_out, held_in; /* bytes of memory, now */
+	uint64_t rekeys;            /* times that there were new keys */
 	unsigned streams, subflows_active;
 };
 void session_stats_get(const struct session *s, struct session_stats *ret_stats);

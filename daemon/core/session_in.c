@@ -7,6 +7,7 @@
 struct inbound {
 	struct subflow *sf;
 	uint64_t counter;
+	uint8_t generation; /* of its keys */
 	bool wants_ack;
 	ns_t now;
 };
@@ -155,7 +156,7 @@ on_session_max(struct session *s, uint64_t max)
 	s->out_limit = max;
 }
 
-/* Frames about subflows */
+/* Frames about subflows, and keys */
 
 static int
 on_ack(struct session *s, const struct inbound *in, const struct frame_ack *ack)
@@ -199,6 +200,17 @@ on_prio(struct session *s, uint64_t seq, uint8_t id, uint8_t tier)
 		return 0;
 	sf->prio_seen = seq;
 	sf->tier_peer = tier;
+	return 0;
+}
+
+static int
+on_rekey_frame(struct session *s, const struct inbound *in, const struct frame *f)
+{
+	if (f->type == FRAME_REKEY_ASK)
+		rekey_on_ask(&s->rekey, in->generation);
+	else if (rekey_on_message(&s->rekey, &s->rng, f->message, in->generation,
+				  in->now))
+		session_say_rekey(s);
 	return 0;
 }
 
@@ -248,6 +260,8 @@ on_frame(struct session *s, struct inbound *in, const struct frame *f)
 		return on_reset(s, f->reset.stream, f->reset.code, f->reset.final);
 	case FRAME_STREAM_MAX: return on_stream_max(s, f->max.stream, f->max.max);
 	case FRAME_SESSION_MAX: on_session_max(s, f->max.max); return 0;
+	case FRAME_REKEY:
+	case FRAME_REKEY_ASK: return on_rekey_frame(s, in, f);
 	default: return on_subflow_frame(s, in, f);
 	}
 }
@@ -332,19 +346,17 @@ take_packet(struct session *s, const struct burst *b, uint8_t *data, size_t len,
 {
 	struct inbound in = {.now = now};
 	struct packet_header h;
-	struct epoch *e;
 
 	if (packet_header_get(data, len, &h) < 0 || h.session != s->cfg.index ||
 	    h.subflow >= SESSION_SUBFLOWS_MAX || h.subflow == 0)
 		return 1;
-	e = &s->epochs[h.generation];
+	in.generation = h.generation;
 	in.sf = s->subflows[h.subflow];
 	in.counter = packet_counter(h.counter, in.sf != NULL ? in.sf->acks.next : 0);
-	if (!e->used || (in.sf != NULL && !acks_is_new(&in.sf->acks, in.counter)))
+	if (in.sf != NULL && !acks_is_new(&in.sf->acks, in.counter))
 		return 1;
-	if (aead_open(&e->open, (struct aead_nonce){h.subflow, in.counter}, data,
-		      WIRE_HEADER_LEN, data + WIRE_HEADER_LEN,
-		      len - WIRE_HEADER_LEN) < 0)
+	if (rekey_open(&s->rekey, h.generation,
+		       (struct aead_nonce){h.subflow, in.counter}, data, len, now) < 0)
 		return 1;
 	if (in.sf == NULL)
 		in.sf = session_accept_subflow(s, h.subflow, b, now);
@@ -354,6 +366,8 @@ take_packet(struct session *s, const struct burst *b, uint8_t *data, size_t len,
 	s->stats.bytes_in += len;
 	in.sf->packets_in++;
 	in.sf->received += len;
+	if (rekey_opened(&s->rekey, h.generation, now))
+		rekey_settle(&s->rekey, 3 * session_slowest_pto(s), now);
 	return take_opened(s, &in, b, &h, data, len);
 }
 

@@ -143,12 +143,6 @@ one_packet(struct session *s, struct subflow *sf, uint8_t *buf, size_t size, boo
 
 /* Choosing a subflow */
 
-static uint8_t
-tier_of(const struct subflow *sf)
-{
-	return sf->tier > sf->tier_peer ? sf->tier : sf->tier_peer;
-}
-
 static bool
 may_carry(const struct subflow *sf, bool any_active)
 {
@@ -173,7 +167,7 @@ describe(const struct session *s, struct subflow *sf, struct candidate *c)
 	ns_t next = pacer_next(&sf->pacer, sf->cc.pacing_rate, mss, s->now);
 	uint64_t over = sf->loss.in_flight + mss;
 
-	c->tier = tier_of(sf);
+	c->tier = subflow_tier(sf);
 	c->room = may_send(sf) && subflow_packet_max(sf) >= mss;
 	c->ready = c->room && (next <= s->now || sf->probe_credit > 0);
 	c->bandwidth = subflow_bandwidth(sf);
@@ -361,13 +355,13 @@ is_ready(const struct session *s, const struct subflow *sf)
 static bool
 is_spared(const struct session *s, const struct subflow *sf)
 {
-	if (tier_of(sf) != TIER_BACKUP)
+	if (subflow_tier(sf) != TIER_BACKUP)
 		return false;
 	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
 		const struct subflow *other = s->subflows[i];
 
 		if (other != NULL && other->state == SUBFLOW_ACTIVE &&
-		    tier_of(other) != TIER_BACKUP)
+		    subflow_tier(other) != TIER_BACKUP)
 			return true;
 	}
 	return false;

@@ -121,6 +121,12 @@ packet_put_subflow_words(struct session *s, struct outbound *p, struct subflow *
 		memcpy(f.data, sf->response, sizeof(f.data));
 		put_subflow_word(p, sf, SUBFLOW_RESPONSE, &f, 0);
 	}
+	if ((sf->words & SUBFLOW_REKEY) != 0) {
+		if (rekey_says(&s->rekey, &f))
+			put_subflow_word(p, sf, SUBFLOW_REKEY, &f, 0);
+		else
+			sf->words &= (uint8_t)~SUBFLOW_REKEY;
+	}
 	if ((sf->words & SUBFLOW_PING) != 0 &&
 	    packet_put(p, &(struct frame){.type = FRAME_PING})) {
 		p->sent.wants_ack = true;
@@ -181,16 +187,15 @@ static bool
 seal(struct session *s, struct subflow *sf, struct outbound *p)
 {
 	uint64_t counter = sf->loss.next;
-	struct packet_header h = {s->cfg.index_peer, sf->id, s->generation, false,
+	struct packet_header h = {s->cfg.index_peer, sf->id, s->rekey.generation, false,
 				  (uint32_t)counter};
 
 	h.ack_now = p->sent.wants_ack &&
 		    (sf->probe_credit > 0 || sf->state == SUBFLOW_SUSPECT ||
 		     sf->state == SUBFLOW_DEAD);
 	packet_header_put(p->buf, &h);
-	return aead_seal(&s->epochs[s->generation].seal,
-			 (struct aead_nonce){sf->id, counter}, p->buf, WIRE_HEADER_LEN,
-			 p->buf + WIRE_HEADER_LEN, p->len - WIRE_HEADER_LEN) == 0;
+	return rekey_seal(&s->rekey, (struct aead_nonce){sf->id, counter}, p->buf,
+			  p->len) == 0;
 }
 
 /* Seals and remembers it. Returns its bytes, 0 when it came to nothing. */
@@ -199,8 +204,12 @@ packet_finish(struct session *s, struct subflow *sf, struct outbound *p)
 {
 	uint64_t in_flight = sf->loss.in_flight;
 
-	if (p->len == WIRE_HEADER_LEN || !seal(s, sf, p))
+	if (p->len == WIRE_HEADER_LEN)
 		return 0;
+	if (!seal(s, sf, p)) {
+		s->closed = true;
+		return 0;
+	}
 	p->sent.size = (uint32_t)(p->len + CRYPTO_TAG_LEN);
 	if (loss_sent(&sf->loss, &p->sent, s->now) < 0) {
 		s->broken = true;
@@ -214,7 +223,7 @@ packet_finish(struct session *s, struct subflow *sf, struct outbound *p)
 	}
 	sf->bytes_out += p->sent.size;
 	sf->sent += p->sent.size;
-	s->closed |= ++s->stats.packets_out >= s->cfg.packets_max;
+	s->stats.packets_out++;
 	s->stats.bytes_out += p->sent.size;
 	return p->sent.size;
 }

@@ -20,23 +20,16 @@
 enum {
 	STREAM_BUCKETS = 1024,  /* 2^10: see bucket() */
 	SUBFLOWS_ACCEPTED = 32, /* by a server, of one client */
-	GENERATIONS = 4,
-	FEED_BLOCKS = 4,   /* free again, before who waits for one is told */
+	FEED_BLOCKS = 4,        /* free again, before who waits for one is told */
 	SPARE_BLOCKS = 64, /* 1 MB: what a busy session lets go comes back at once */
 	TURN_BYTES = 16 * 1024, /* of one stream, before the next one's turn */
 	/* A stream's frame is not begun in less room, unless the packet is empty. */
 	FRAME_ROOM_MIN = 64,
 };
 
-struct epoch {
-	struct aead seal, open;
-	bool used;
-};
-
 struct session {
 	struct session_settings cfg;
-	struct epoch epochs[GENERATIONS];
-	uint8_t generation;
+	struct rekey rekey;
 	struct prng rng;
 	uint8_t key_a[8], key_b[8];
 	uint32_t token_local, token_peer;
@@ -112,6 +105,9 @@ session_accept_subflow(struct session *s, uint8_t id, const struct burst *b, ns_
 bool session_has_active(const struct session *s, const struct subflow *except);
 /* Silence: suspicion, probes, death. */
 void session_check_health(struct session *s, struct subflow *sf, ns_t now);
+/* By the two best subflows: question, answer or request of new keys. */
+void session_say_rekey(struct session *s);
 ns_t session_slowest_rtt(const struct session *s);
+ns_t session_slowest_pto(const struct session *s);
 
 #endif

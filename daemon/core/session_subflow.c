@@ -171,6 +171,52 @@ session_slowest_rtt(const struct session *s)
 	return slowest > 0 ? slowest : RTT_INITIAL;
 }
 
+ns_t
+session_slowest_pto(const struct session *s)
+{
+	ns_t slowest = 0;
+
+	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
+		const struct subflow *sf = s->subflows[i];
+
+		if (sf != NULL && sf->state == SUBFLOW_ACTIVE)
+			slowest = max_ns(slowest, rtt_pto(&sf->rtt, ACKS_DELAY_MAX));
+	}
+	return slowest;
+}
+
+static bool
+is_better(const struct subflow *sf, const struct subflow *than)
+{
+	if (than == NULL || subflow_tier(sf) != subflow_tier(than))
+		return than == NULL || subflow_tier(sf) < subflow_tier(than);
+	return rtt_smoothed(&sf->rtt) < rtt_smoothed(&than->rtt);
+}
+
+/* Lost ones are said again by themselves; when none is active, there is a next time. */
+void
+session_say_rekey(struct session *s)
+{
+	struct subflow *best = NULL, *second = NULL;
+
+	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
+		struct subflow *sf = s->subflows[i];
+
+		if (sf == NULL || sf->state != SUBFLOW_ACTIVE)
+			continue;
+		if (is_better(sf, best)) {
+			second = best;
+			best = sf;
+		} else if (is_better(sf, second)) {
+			second = sf;
+		}
+	}
+	if (best != NULL)
+		best->words |= SUBFLOW_REKEY;
+	if (second != NULL)
+		second->words |= SUBFLOW_REKEY;
+}
+
 /* What is outstanding goes to the others. */
 static void
 give_up_flight(struct session *s, struct subflow *sf, ns_t now)

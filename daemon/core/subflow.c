@@ -175,3 +175,9 @@ subflow_bandwidth(const struct subflow *sf)
 		     (uint64_t)rtt_smoothed(&sf->rtt);
 	return max_u64(bw, 1);
 }
+
+uint8_t
+subflow_tier(const struct subflow *sf)
+{
+	return sf->tier > sf->tier_peer ? sf->tier : sf->tier_peer;
+}

@@ -47,6 +47,7 @@ enum subflow_word {
 	SUBFLOW_PING = 16,
 	SUBFLOW_CHALLENGE = 32,
 	SUBFLOW_RESPONSE = 64,
+	SUBFLOW_REKEY = 128, /* what rekey_says() */
 };
 
 enum {
@@ -112,6 +113,9 @@ ns_t subflow_deadline(const struct subflow *sf);
 void subflow_probe(struct subflow *sf, ns_t now);
 /* An acknowledgement has made progress. */
 void subflow_alive(struct subflow *sf, ns_t now);
+
+/* Whose policy is the stricter one decides. */
+uint8_t subflow_tier(const struct subflow *sf);
 
 /* Bytes a second that it can be counted on for; a guess at first. */
 uint64_t subflow_bandwidth(const struct subflow *sf);

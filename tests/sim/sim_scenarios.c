@@ -427,26 +427,6 @@ redundant_copies_everything(void **state)
 	world_free(w);
 }
 
-/* Keys are not used without end. */
-static void
-packets_have_a_limit(void **state)
-{
-	const struct sim_lane l = lane(50, 15);
-	struct world_options few = options;
-	struct session_stats st;
-	struct world *w;
-
-	(void)state;
-	few.packets_max = 5000;
-	w = world_new(&few);
-	world_add_link(w, &l, &l);
-	assert_false(world_finish(w, world_transfer(w, 100, 50 * MB), 20 * SEC));
-	assert_true(session_is_over(world_session(w, SIM_SERVER)));
-	session_stats_get(world_session(w, SIM_SERVER), &st);
-	assert_int_equal(st.packets_out, 5000);
-	world_free(w);
-}
-
 static void
 everything_goes_wrong(void **state)
 {
@@ -517,7 +497,6 @@ main(void)
 		cmocka_unit_test(short_streams),
 		cmocka_unit_test(lies_about_an_uplink),
 		cmocka_unit_test(redundant_copies_everything),
-		cmocka_unit_test(packets_have_a_limit),
 		cmocka_unit_test(fast_and_shuffled),
 		cmocka_unit_test(everything_goes_wrong),
 	};

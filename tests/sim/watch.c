@@ -96,6 +96,10 @@ check_headers(struct watch *w, enum sim_side side, const struct burst *b,
 		if (h.counter < *next)
 			return "a counter was used twice";
 		*next = (uint64_t)h.counter + 1;
+		if (h.generation != w->generation[side] &&
+		    h.generation != (w->generation[side] + 1) % REKEY_GENERATIONS)
+			return "a generation of keys that is not the next one";
+		w->generation[side] = h.generation;
 	}
 	return NULL;
 }

@@ -4,7 +4,9 @@
  * Model:   the world shows it every burst and every step; it compares what it
  *          sees from outside with what the sessions believe:
  *
- *	counters    each packet of a subflow has a higher one: no nonce twice
+ *	counters    each packet of a subflow has a higher one, through all
+ *	            generations of keys: no nonce twice under a key
+ *	generation  counts up by one, and never goes back
  *	addresses   three times what came from it, until it is proven; one that
  *	            the client cannot have is never proven
  *	data        only on active subflows, as long as there is one; on a backup
@@ -36,6 +38,7 @@ struct watch {
 	const struct session *s[2];
 	struct session_stats before; /* of the side that is sending, or hearing */
 	uint64_t counters[2][SESSION_SUBFLOWS_MAX]; /* the least that may come next */
+	uint8_t generation[2];
 	struct watch_address addresses[WATCH_ADDRESSES_MAX];
 	unsigned n_addresses;
 	unsigned steps;

@@ -29,7 +29,9 @@ struct world {
 	struct session *s[2];
 	struct watch watch;
 	uint64_t seed;
-	bool may_end; /* a session, by its packets */
+	bool may_end;
+	uint8_t priv[2][CRYPTO_KEY_LEN], pub[2][CRYPTO_KEY_LEN], psk[CRYPTO_KEY_LEN];
+	struct handshake_secrets secrets[2];
 	ns_t now;
 	unsigned n_links, n_transfers;
 	struct uplink uplinks[NET_LINKS_MAX];
@@ -71,10 +73,10 @@ fill(uint8_t *p, size_t len, uint64_t from)
 }
 
 static struct session *
-start(const struct world_options *opt, const struct handshake_keys *keys,
-      enum sim_side side)
+start(struct world *w, const struct world_options *opt,
+      const struct handshake_keys *keys, enum sim_side side)
 {
-	const struct session_settings cfg = {
+	struct session_settings cfg = {
 		.role = side == SIM_CLIENT ? SESSION_CLIENT : SESSION_SERVER,
 		.aead = AEAD_AES_128_GCM,
 		.index = side == SIM_CLIENT ? INDEX_CLIENT : INDEX_SERVER,
@@ -82,11 +84,14 @@ start(const struct world_options *opt, const struct handshake_keys *keys,
 		.cc = opt->cc,
 		.scheduler = opt->scheduler,
 		.max_streams = WORLD_TRANSFERS_MAX,
-		.packets_max = opt->packets_max,
+		.rekey = opt->rekey[side],
 		.memory = opt->memory ? opt->memory : 32 * 1024 * 1024,
 	};
 	uint8_t seed[CRYPTO_KEY_LEN];
 
+	w->secrets[side] =
+		(struct handshake_secrets){w->priv[side], w->pub[1 - side], w->psk};
+	cfg.rekey.secrets = &w->secrets[side];
 	fill(seed, sizeof(seed), opt->seed * 2 + side);
 	return session_new(&cfg, keys, seed, 0);
 }
@@ -100,12 +105,18 @@ world_new(const struct world_options *opt)
 	if (w == NULL)
 		abort();
 	w->seed = opt->seed;
-	w->may_end = opt->packets_max != 0;
+	w->may_end = opt->may_end;
 	w->now = NS_PER_SEC;
 	fill((uint8_t *)&keys, sizeof(keys), opt->seed);
 	w->net = net_new(opt->seed);
-	w->s[SIM_CLIENT] = start(opt, &keys, SIM_CLIENT);
-	w->s[SIM_SERVER] = start(opt, &keys, SIM_SERVER);
+	fill(w->psk, sizeof(w->psk), 2000);
+	for (int side = 0; side < 2; side++) {
+		fill(w->priv[side], CRYPTO_KEY_LEN, 1000 + (uint64_t)side);
+		if (crypto_x25519_public(w->pub[side], w->priv[side]) < 0)
+			abort();
+	}
+	for (int side = 0; side < 2; side++)
+		w->s[side] = start(w, opt, &keys, (enum sim_side)side);
 	w->server = (struct addr){
 		.ip = {192, 0, 2, 1}, .port = SERVER_PORT, .family = AF_INET};
 	if (w->net == NULL || w->s[0] == NULL || w->s[1] == NULL ||
@@ -547,4 +558,10 @@ bool
 world_finish(struct world *w, const struct transfer *t, ns_t patience)
 {
 	return run(w, w->now + patience, t);
+}
+
+void
+world_jump(struct world *w, ns_t span)
+{
+	w->now += span;
 }

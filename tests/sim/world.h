@@ -24,8 +24,9 @@ struct world_options {
 	uint64_t seed;
 	enum cc_kind cc;
 	enum scheduler_kind scheduler;
-	size_t memory;        /* 0: 32 MB */
-	uint64_t packets_max; /* as session_settings */
+	size_t memory;                  /* 0: 32 MB */
+	struct rekey_settings rekey[2]; /* by side; the static keys are the world's */
+	bool may_end;                   /* a session, by its packets */
 };
 
 struct transfer {
@@ -63,6 +64,8 @@ void world_reset(struct world *w, struct transfer *t, enum sim_side side);
 void world_set_uplink(struct world *w, unsigned link, bool up);
 
 void world_run(struct world *w, ns_t span);
+/* The clock goes ahead, and nothing happened meanwhile. */
+void world_jump(struct world *w, ns_t span);
 /* Until `t` is done; false: after `patience`. */
 bool world_finish(struct world *w, const struct transfer *t, ns_t patience);
 bool world_is_done(const struct transfer *t);
