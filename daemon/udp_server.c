@@ -1,10 +1,10 @@
 #include "daemon/udp_server.h"
 
 #include "common/log.h"
-#include "daemon/io/udp.h"
 #include "daemon/open_request.h"
 #include "daemon/tunnel_udp.h"
 #include "daemon/udp_carriers.h"
+#include "daemon/udp_listeners.h"
 #include "daemon/udp_status.h"
 
 #include <stdlib.h>
@@ -20,12 +20,6 @@ enum {
 };
 
 struct udp_server;
-
-struct listener {
-	struct udp_server *server;
-	struct udp_sock sock;
-	struct watch watch;
-};
 
 struct server_session {
 	struct list by_index; /* of its bucket */
@@ -44,9 +38,7 @@ struct udp_server {
 	struct egress *egress;
 	struct peers *peers;
 	struct responder responder;
-	struct listener listeners[CONFIG_LISTEN_MAX];
-	size_t n_listeners;
-	struct udp_inbox *inbox;
+	struct udp_listeners listeners;
 	struct udp_carriers carriers;
 	struct door door;
 	struct list sessions[SESSION_BUCKETS], over;
@@ -103,42 +95,15 @@ end_session(struct server_session *ss, const char *why)
 	loop_defer(ss->server->loop, &ss->server->sweep, sweep);
 }
 
-static struct listener *
-listener_for(struct udp_server *sv, const struct addr *local)
-{
-	for (size_t i = 0; i < sv->n_listeners; i++) {
-		struct listener *ln = &sv->listeners[i];
-
-		if (ln->sock.local.family == local->family &&
-		    ln->sock.local.port == local->port &&
-		    (addr_is_wildcard(&ln->sock.local) ||
-		     addr_same_ip(&ln->sock.local, local)))
-			return ln;
-	}
-	return NULL;
-}
-
 static void
 on_send(void *arg, const struct burst *b)
 {
 	struct server_session *ss = arg;
-	struct listener *ln;
-	const struct udp_burst out = {
-		.local = b->local,
-		.remote = b->remote,
-		.data = b->data,
-		.len = b->len,
-		.packet = b->packet,
-	};
 
-	if (b->via != 0) {
+	if (b->via != 0)
 		udp_carriers_send(&ss->server->carriers, b);
-		return;
-	}
-	ln = listener_for(ss->server, &b->local);
-	/* What does not leave counts as lost on the way. */
-	if (ln != NULL && udp_send(&ln->sock, &out) < 0)
-		return;
+	else
+		udp_listeners_send(&ss->server->listeners, b);
 }
 
 static void
@@ -261,22 +226,6 @@ respond(struct udp_server *sv, const struct addr *remote, const uint8_t *data,
 	return v == RESPONDER_SEND || (v == RESPONDER_ASK && answer(sv, q));
 }
 
-static void
-take_handshake(struct listener *ln, const struct udp_burst *b)
-{
-	struct responder_question q;
-	struct udp_burst out = *b;
-
-	if (!respond(ln->server, &b->remote, b->data, min_size(b->len, b->packet), &q))
-		return;
-	out.data = q.reply;
-	out.len = q.reply_len;
-	out.packet = q.reply_len;
-	/* A copy may come: there is nobody to tell. */
-	if (udp_send(&ln->sock, &out) < 0)
-		return;
-}
-
 /* The session of these packets; NULL: none of them opened. */
 static struct server_session *
 take_packets(struct udp_server *sv, const struct burst *b)
@@ -346,7 +295,23 @@ udp_server_door(struct transport *base)
 }
 
 static void
-take_burst(struct listener *ln, const struct udp_burst *b)
+take_handshake(struct udp_server *sv, struct udp_sock *by, const struct udp_burst *b)
+{
+	struct responder_question q;
+	struct udp_burst out = *b;
+
+	if (!respond(sv, &b->remote, b->data, min_size(b->len, b->packet), &q))
+		return;
+	out.data = q.reply;
+	out.len = q.reply_len;
+	out.packet = q.reply_len;
+	/* A copy may come: there is nobody to tell. */
+	if (udp_send(by, &out) < 0)
+		return;
+}
+
+static void
+on_burst(void *arg, struct udp_sock *by, const struct udp_burst *b)
 {
 	const struct burst in = {
 		.local = b->local,
@@ -357,34 +322,9 @@ take_burst(struct listener *ln, const struct udp_burst *b)
 	};
 
 	if ((b->data[0] & WIRE_IS_PACKET) != 0)
-		(void)take_packets(ln->server, &in);
+		(void)take_packets(arg, &in);
 	else
-		take_handshake(ln, b);
-}
-
-static void
-on_ready(void *arg, int what)
-{
-	struct listener *ln = arg;
-	struct udp_server *sv = ln->server;
-	size_t bytes = 0;
-	struct udp_burst b;
-
-	(void)what;
-	for (int messages = 0;
-	     messages < UDP_TURN_MESSAGES && bytes < UDP_TURN_BYTES;) {
-		int n = udp_receive(&ln->sock, sv->inbox);
-
-		if (n <= 0)
-			return;
-		messages += n;
-		while (udp_inbox_next(sv->inbox, &b)) {
-			bytes += b.len;
-			take_burst(ln, &b);
-		}
-		if (!udp_inbox_is_full(sv->inbox))
-			return;
-	}
+		take_handshake(arg, by, b);
 }
 
 static void
@@ -473,12 +413,8 @@ free_server(struct transport *base)
 	udp_carriers_done(&sv->carriers);
 	loop_undefer(&sv->sweep);
 	timer_done(&sv->tick);
-	for (size_t i = 0; i < sv->n_listeners; i++) {
-		watch_done(&sv->listeners[i].watch);
-		udp_close(&sv->listeners[i].sock);
-	}
+	udp_listeners_close(&sv->listeners);
 	peers_done_responder(sv->peers, HANDSHAKE_UDP, &sv->responder);
-	udp_inbox_free(sv->inbox);
 	free(sv);
 }
 
@@ -491,28 +427,6 @@ static const struct transport_ops ops = {
 };
 
 static int
-open_listeners(struct udp_server *sv, struct errmsg *why)
-{
-	for (size_t i = 0; i < sv->config->n_listen; i++) {
-		struct listener *ln = &sv->listeners[i];
-		const struct addr *at = &sv->config->listen[i];
-		int err = udp_open_server(at, &ln->sock);
-
-		ln->server = sv;
-		if (err == 0) {
-			sv->n_listeners++;
-			err = watch_init(&ln->watch, sv->loop, ln->sock.fd, on_ready,
-					 ln);
-		}
-		if (err < 0)
-			return errmsg_set(why, err, "listen = %s: udp: %s",
-					  addr_format(at).s, strerror(-err));
-		watch_want(&ln->watch, LOOP_READ);
-	}
-	return 0;
-}
-
-static int
 init_parts(struct udp_server *sv, struct errmsg *why)
 {
 	int err = peers_init_responder(sv->peers, HANDSHAKE_UDP, &sv->responder,
@@ -520,10 +434,9 @@ init_parts(struct udp_server *sv, struct errmsg *why)
 
 	if (err < 0)
 		return errmsg_set(why, err, "%s", strerror(-err));
-	sv->inbox = udp_inbox_new();
-	if (sv->inbox == NULL || timer_init(&sv->tick, sv->loop, on_tick, sv) < 0)
+	if (timer_init(&sv->tick, sv->loop, on_tick, sv) < 0)
 		return errmsg_set(why, -ENOMEM, "no memory");
-	return open_listeners(sv, why);
+	return udp_listeners_open(&sv->listeners, sv->loop, sv->config, why);
 }
 
 struct transport *
@@ -543,6 +456,8 @@ udp_server_new(struct loop *l, struct peers *known, struct egress *e,
 	tunnel_udp_init(&sv->udp, l, sv->config);
 	sv->udp.base.ops = &ops;
 	sv->door = (struct door){knock, sv};
+	sv->listeners.on_burst = on_burst;
+	sv->listeners.arg = sv;
 	udp_carriers_init(&sv->carriers, l, on_carried, sv);
 	list_init(&sv->over);
 	for (size_t i = 0; i < SESSION_BUCKETS; i++)
