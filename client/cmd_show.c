@@ -148,6 +148,8 @@ show_status(json_t *r)
 		   get(r, NULL, "uptime_s", PRINT_SECONDS).s);
 	print_with_reason("mptcp", r, "mptcp", "state");
 	print_with_reason("udp", r, "udp", "state");
+	if (json_object_get(r, "auto") != NULL)
+		print_with_reason("auto", r, "auto", "transport");
 	print_with_reason("path manager", r, "path_manager", "in_use");
 	print_figures(r);
 	print_sessions(r);

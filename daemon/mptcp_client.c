@@ -202,6 +202,20 @@ uplink_changed(struct transport *base, struct uplink *u)
 	mptcp_pool_refill(c);
 }
 
+static struct transport_health
+health(const struct transport *base)
+{
+	const struct mptcp_client *c =
+		container_of(base, struct mptcp_client, mptcp.base);
+	struct transport_health h = {0};
+
+	for (size_t i = 0; i < uplinks_count(c->uplinks) && c->session.up; i++)
+		h.works |= uplink_is_usable(uplinks_at(c->uplinks, i));
+	if (c->mptcp.stripped)
+		h.handicap = "MPTCP's options do not get through";
+	return h;
+}
+
 static const char *
 state_text(const struct transport *base)
 {
@@ -229,6 +243,7 @@ free_client(struct transport *base)
 static const struct transport_ops ops = {
 	.open = mptcp_pool_open,
 	.uplink_changed = uplink_changed,
+	.health = health,
 	.each = tunnel_mptcp_each,
 	.counters = tunnel_mptcp_counters,
 	.state_text = state_text,

@@ -191,7 +191,7 @@ take_hello(struct mptcp_stream *s)
 	if (err < 0 && err != -EOPNOTSUPP)
 		return err;
 	s->watched = err == 0;
-	s->fallback = err < 0;
+	s->fallback = s->mptcp->stripped = err < 0;
 	if (s->fallback)
 		s->mptcp->base.counters.fallbacks++;
 	mptcp_client_stream_greeted(s->mptcp->client, s);
@@ -392,7 +392,7 @@ mptcp_stream_take_leg(struct mptcp_stream *s, struct leg *leg)
 	if (err == 0) {
 		err = subflows_add(s->mptcp->subflows, &s->subflows, s->leg.fd, NULL);
 		s->watched = err == 0;
-		s->fallback = err == -EOPNOTSUPP;
+		s->fallback = s->mptcp->stripped = err == -EOPNOTSUPP;
 		if (s->fallback)
 			s->mptcp->base.counters.fallbacks++;
 		err = err == -EOPNOTSUPP ? 0 : err;

@@ -1,6 +1,7 @@
 #include "daemon/proxy.h"
 
 #include "common/log.h"
+#include "daemon/choice.h"
 #include "daemon/control.h"
 #include "daemon/egress.h"
 #include "daemon/io/resolver.h"
@@ -165,6 +166,15 @@ new_server(struct proxy *p, unsigned descriptors, struct errmsg *why)
 	return 0;
 }
 
+static void
+on_second(void *arg)
+{
+	struct proxy *p = arg;
+
+	tunnel_measure(p->tunnel, loop_now(p->loop));
+	timer_set(&p->second, CHOICE_SECOND);
+}
+
 static int
 new_client(struct proxy *p, struct errmsg *why)
 {
@@ -179,6 +189,9 @@ new_client(struct proxy *p, struct errmsg *why)
 	if (udp == NULL)
 		return -EINVAL;
 	tunnel_add(p->tunnel, TRANSPORT_UDP, udp);
+	if (timer_init(&p->second, p->loop, on_second, p) < 0)
+		return errmsg_set(why, -ENOMEM, "no memory");
+	timer_set(&p->second, CHOICE_SECOND);
 	p->ingress = ingress_new(p->loop, p->config, p->tunnel, why);
 	return p->ingress == NULL ? -EINVAL : 0;
 }
@@ -345,6 +358,7 @@ proxy_free(struct proxy *p)
 	netmon_free(p->netmon);
 	control_free(p->control);
 	timer_done(&p->watchdog);
+	timer_done(&p->second);
 	loop_free(p->loop);
 	free(p);
 }

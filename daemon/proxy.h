@@ -38,6 +38,7 @@ struct proxy {
 	struct identity identity;
 	struct peers peers; /* server, else none */
 	struct timer watchdog;
+	struct timer second; /* client */
 	ns_t started_at;
 };
 

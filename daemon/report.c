@@ -173,6 +173,17 @@ report_listeners(const struct proxy *p)
 	return list;
 }
 
+/* What `auto` does now. */
+static json_t *
+report_auto(const struct proxy *p)
+{
+	struct tunnel_choice c;
+
+	tunnel_choice_get(p->tunnel, &c);
+	return json_pack("{s:s, s:o}", "transport", c.transport, "reason",
+			 report_text(c.reason));
+}
+
 json_t *
 report_status(const struct proxy *p)
 {
@@ -193,6 +204,8 @@ report_status(const struct proxy *p)
 			   (json_int_t)u.descriptors_max);
 	if (p->config->role == ROLE_CLIENT)
 		json_object_set_new(status, "listeners", report_listeners(p));
+	if (p->config->role == ROLE_CLIENT && p->tunnel != NULL)
+		json_object_set_new(status, "auto", report_auto(p));
 	return status;
 }
 
@@ -284,12 +297,14 @@ add_stream(void *arg, const struct tunnel_stream_info *info)
 	for (size_t i = 0; info->subflows != NULL && i < info->subflows->n; i++)
 		up += info->subflows->sf[i].state == SUBFLOW_UP;
 	row = json_pack(
-		"{s:I, s:o, s:o, s:s, s:o, s:s, s:s, s:o, s:I, s:I, s:I, s:I}", "id",
-		(json_int_t)info->id, "peer", report_text(info->peer), "listener",
+		"{s:I, s:o, s:o, s:s, s:o, s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I}",
+		"id", (json_int_t)info->id, "peer", report_text(info->peer), "listener",
 		report_text(info->listener), "transport", info->transport,
 		"destination", host_text(info->dest), "state", info->state, "protect",
 		info->plain ? "auth" : "full", "fallback",
 		info->fallback == NULL ? json_null() : report_text(info->fallback),
+		"chosen",
+		info->chosen == NULL ? json_null() : report_text(info->chosen),
 		"bytes_up", (json_int_t)info->bytes_up, "bytes_down",
 		(json_int_t)info->bytes_down, "age_s", report_seconds(info->age),
 		"subflows", (json_int_t)up);

@@ -16,6 +16,7 @@
 #define DAEMON_TRANSPORT_H
 
 #include "common/list.h"
+#include "daemon/choice.h"
 #include "daemon/io/loop.h"
 #include "daemon/tunnel.h"
 
@@ -38,17 +39,19 @@ struct tunnel_stream {
 	struct list node;                  /* of its streams, or its graves */
 	struct tunnel_user user;           /* client; on_closed NULL: none */
 	bool opened_told;                  /* on_opened had its call */
+	enum choice_reason chosen;         /* client: why this transport */
 	struct peer *peer;                 /* server; NULL: it does not count yet */
 	struct egress_request *connecting; /* server */
 };
 
 struct transport_ops {
-	/* These two on the client only; NULL on the server. */
+	/* These three on the client only; NULL on the server. */
 	struct tunnel_stream *(*open)(struct transport *t,
 				      const struct config_host *dest,
 				      const struct config_listener *from,
 				      const struct tunnel_user *user);
 	void (*uplink_changed)(struct transport *t, struct uplink *u);
+	struct transport_health (*health)(const struct transport *t);
 
 	/* Streams without an id, which nobody has asked for yet, are left out. */
 	void (*each)(struct transport *t, tunnel_each_fn fn, void *arg);

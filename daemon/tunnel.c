@@ -2,10 +2,12 @@
 
 #include "daemon/transport.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct tunnel {
 	struct transport *transports[TRANSPORT_COUNT]; /* NULL: there is none */
+	struct choice choice;
 	uint64_t last_id;
 };
 
@@ -63,23 +65,91 @@ transport_next_id(const struct transport *t)
 	return ++t->tunnel->last_id;
 }
 
-static struct transport *
-first(const struct tunnel *t)
+static void
+get_health(const struct tunnel *t, struct transport_health ret_of[TRANSPORT_COUNT])
 {
 	for (size_t i = 0; i < TRANSPORT_COUNT; i++) {
-		if (t->transports[i] != NULL)
-			return t->transports[i];
+		const struct transport *tr = t->transports[i];
+
+		ret_of[i] = tr != NULL ? tr->ops->health(tr)
+				       : (struct transport_health){false, NULL};
 	}
-	return NULL;
 }
 
 /* Which transport is to carry a stream that comes in by `from`. */
 static struct transport *
-choose(const struct tunnel *t, const struct config_listener *from)
+choose(struct tunnel *t, const struct config_listener *from,
+       enum choice_reason *ret_reason)
 {
+	struct transport_health of[TRANSPORT_COUNT];
+
+	*ret_reason = CHOICE_CONFIGURED;
 	if (from->transport != TRANSPORT_AUTO)
 		return t->transports[from->transport];
-	return first(t);
+	/* Bytes in the clear are spliced by kernel MPTCP only. */
+	if (from->protect == PROTECT_AUTH)
+		return t->transports[TRANSPORT_MPTCP];
+	get_health(t, of);
+	return t->transports[choice_take(&t->choice, of, ret_reason)];
+}
+
+static void
+add_bytes(void *arg, const struct tunnel_stream_info *info)
+{
+	*(uint64_t *)arg += info->bytes_up + info->bytes_down;
+}
+
+void
+tunnel_measure(struct tunnel *t, ns_t now)
+{
+	uint64_t totals[TRANSPORT_COUNT] = {0};
+	struct tunnel_counters c;
+
+	for (size_t i = 0; i < TRANSPORT_COUNT; i++) {
+		struct transport *tr = t->transports[i];
+
+		if (tr == NULL)
+			continue;
+		tr->ops->counters(tr, &c);
+		totals[i] = c.bytes_up + c.bytes_down;
+		tr->ops->each(tr, add_bytes, &totals[i]);
+	}
+	choice_measure(&t->choice, totals, now);
+}
+
+static const char *
+mbit(const struct tunnel *t, enum config_transport kind, char *buf, size_t cap)
+{
+	uint64_t best = t->choice.of[kind].best;
+
+	if (best < 125000)
+		return "not measured";
+	snprintf(buf, cap, "%.0f Mbit/s", (double)best * 8 / 1e6);
+	return buf;
+}
+
+void
+tunnel_choice_get(const struct tunnel *t, struct tunnel_choice *ret_choice)
+{
+	struct transport_health of[TRANSPORT_COUNT];
+	const char *handicap;
+	char udp[32], mptcp[32];
+	enum choice_reason why;
+	bool is_udp;
+
+	get_health(t, of);
+	is_udp = choice_look(&t->choice, of, &why) == TRANSPORT_UDP;
+	ret_choice->transport = is_udp ? "udp" : "mptcp";
+	handicap = of[is_udp ? TRANSPORT_MPTCP : TRANSPORT_UDP].handicap;
+	if (why == CHOICE_FASTER || why == CHOICE_DEFAULT)
+		snprintf(ret_choice->reason, sizeof(ret_choice->reason),
+			 "%s; best second of late: udp %s, mptcp %s",
+			 choice_reason_text(why),
+			 mbit(t, TRANSPORT_UDP, udp, sizeof(udp)),
+			 mbit(t, TRANSPORT_MPTCP, mptcp, sizeof(mptcp)));
+	else
+		snprintf(ret_choice->reason, sizeof(ret_choice->reason), "%s",
+			 why == CHOICE_SOUND ? handicap : choice_reason_text(why));
 }
 
 void
@@ -95,9 +165,14 @@ struct tunnel_stream *
 tunnel_open(struct tunnel *t, const struct config_host *dest,
 	    const struct config_listener *from, const struct tunnel_user *user)
 {
-	struct transport *chosen = choose(t, from);
+	enum choice_reason why;
+	struct transport *chosen = choose(t, from, &why);
+	struct tunnel_stream *s;
 
-	return chosen == NULL ? NULL : chosen->ops->open(chosen, dest, from, user);
+	s = chosen == NULL ? NULL : chosen->ops->open(chosen, dest, from, user);
+	if (s != NULL)
+		s->chosen = why;
+	return s;
 }
 
 void

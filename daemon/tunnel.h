@@ -65,6 +65,9 @@ struct tunnel_user {
 	void *arg;
 };
 
+/* Client: once a second; what `auto` goes by. */
+void tunnel_measure(struct tunnel *t, ns_t now);
+
 /*
  * Client: asks for a stream; on_opened tells what came of it. `from`: the
  * listener it came in by. NULL: no memory, over max_streams, no transport.
@@ -93,6 +96,7 @@ struct tunnel_stream_info {
 	const char *peer;      /* the other side's name */
 	const char *listener;  /* client: which one it came in by; else "" */
 	const char *transport; /* "mptcp" */
+	const char *chosen;    /* client: why, in plain words; else NULL */
 	const struct config_host *dest;
 	const char *state;             /* "opening", "open", "half-closed" */
 	const char *fallback;          /* mptcp: why it is plain TCP; else NULL */
@@ -125,5 +129,11 @@ void tunnel_counters_get(const struct tunnel *t, struct tunnel_counters *ret_cou
 
 /* "connected", "connecting: REASON", "down", server: "listening". For people. */
 const char *tunnel_state_text(const struct tunnel *t, enum config_transport kind);
+/* Client: what `auto` chooses now, and why. For people. */
+struct tunnel_choice {
+	const char *transport; /* "udp" */
+	char reason[128];
+};
+void tunnel_choice_get(const struct tunnel *t, struct tunnel_choice *ret_choice);
 
 #endif

@@ -98,6 +98,7 @@ tunnel_mptcp_each(struct transport *base, tunnel_each_fn fn, void *arg)
 				       : mptcp_server_peer_name(s->peer),
 			.listener = s->from != NULL ? s->from->name : "",
 			.transport = "mptcp",
+			.chosen = client ? choice_reason_text(s->base.chosen) : NULL,
 			.dest = &s->dest,
 			.state = state_text(s),
 			.fallback = s->fallback ? "MPTCP options did not get through"

@@ -19,6 +19,7 @@ struct tunnel_mptcp {
 	struct subflows *subflows;
 	const char *congestion; /* of the legs; NULL: as the system has it */
 	struct pump_shared shared;
+	bool stripped;               /* the latest leg came up as plain TCP */
 	struct mptcp_client *client; /* one of both */
 	struct mptcp_server *server;
 };

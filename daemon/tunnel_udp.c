@@ -68,6 +68,8 @@ tunnel_udp_each(struct transport *base, tunnel_each_fn fn, void *arg)
 					     : s->base.peer->config->name,
 			.listener = s->from != NULL ? s->from->name : "",
 			.transport = "udp",
+			.chosen = t->is_client ? choice_reason_text(s->base.chosen)
+					       : NULL,
 			.dest = &s->dest,
 			.state = state_of(s),
 			.bytes_up = t->is_client ? s->bytes_in : s->bytes_out,

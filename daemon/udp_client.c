@@ -381,6 +381,24 @@ uplink_changed(struct transport *base, struct uplink *u)
 	refresh_ports(c);
 }
 
+static struct transport_health
+health(const struct transport *base)
+{
+	const struct udp_client *c = container_of(base, struct udp_client, udp.base);
+	struct transport_health h = {false, "UDP does not get through"};
+
+	for (size_t i = 0; i < UDP_PORTS_MAX && c->session.core != NULL; i++) {
+		const struct udp_port *p = &c->ports.at[i];
+
+		if (!udp_port_is_active(p, c->session.core))
+			continue;
+		h.works = true;
+		if (!p->over_tcp)
+			h.handicap = NULL;
+	}
+	return h;
+}
+
 static const char *
 state_text(const struct transport *base)
 {
@@ -432,6 +450,7 @@ free_client(struct transport *base)
 static const struct transport_ops ops = {
 	.open = open_stream,
 	.uplink_changed = uplink_changed,
+	.health = health,
 	.each = tunnel_udp_each,
 	.each_subflow = each_subflow,
 	.counters = counters,

@@ -10,21 +10,13 @@ subflow_of(const struct udp_port *p, const struct session *core)
 					       : session_subflow(core, p->subflow);
 }
 
-static bool
-is_active(const struct udp_port *p, const struct session *core)
-{
-	const struct subflow *sf = subflow_of(p, core);
-
-	return p->open && sf != NULL && sf->state == SUBFLOW_ACTIVE;
-}
-
 /* How long nothing has been heard by it. */
 static ns_t
 silence(const struct udp_port *p, const struct session *core, ns_t now)
 {
 	const struct subflow *sf = subflow_of(p, core);
 
-	if (is_active(p, core))
+	if (udp_port_is_active(p, core))
 		return 0;
 	return now - max_ns(p->tried_at, sf != NULL ? sf->state_at : p->heard_at);
 }
@@ -50,7 +42,7 @@ end_tcp(struct udp_port *p)
 static void
 check_tcp(struct udp_port *p, const struct session *core, ns_t now)
 {
-	bool active = is_active(p, core);
+	bool active = udp_port_is_active(p, core);
 
 	if ((p->open || udp_port_is_opening(p)) &&
 	    silence(p, core, now) > UDP_FALLBACK_PATIENCE) {
@@ -88,7 +80,7 @@ check_udp(struct udp_port *p, const struct session *core, ns_t now)
 			tcp = udp_ports_find(p->all, p->uplink, &p->remote, true);
 		if (tcp != NULL)
 			try_tcp(tcp, now);
-	} else if (tcp != NULL && is_active(p, core) &&
+	} else if (tcp != NULL && udp_port_is_active(p, core) &&
 		   now - sf->state_at >= UDP_FALLBACK_LINGER &&
 		   (tcp->open || udp_port_is_opening(tcp))) {
 		log_info("uplink over UDP again: name=%s", p->uplink->name);
@@ -117,5 +109,5 @@ udp_fallback_is_spare(const struct udp_port *p, const struct session *core)
 {
 	const struct udp_port *twin = twin_of(p);
 
-	return p->over_tcp && twin != NULL && is_active(twin, core);
+	return p->over_tcp && twin != NULL && udp_port_is_active(twin, core);
 }

@@ -1,5 +1,6 @@
 #include "daemon/udp_ports.h"
 
+#include "daemon/core/subflow.h"
 #include "daemon/core/wire.h"
 
 #include <string.h>
@@ -148,6 +149,13 @@ bool
 udp_port_is_opening(const struct udp_port *p)
 {
 	return p->carrier.in != NULL && !p->carrier.up;
+}
+
+bool
+udp_port_is_active(const struct udp_port *p, const struct session *core)
+{
+	return p->open && p->subflow != 0 && core != NULL &&
+	       session_subflow(core, p->subflow)->state == SUBFLOW_ACTIVE;
 }
 
 void

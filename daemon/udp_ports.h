@@ -68,6 +68,8 @@ void udp_port_open(struct udp_port *p);
 void udp_port_close(struct udp_port *p);
 /* Over TCP: it is being connected. */
 bool udp_port_is_opening(const struct udp_port *p);
+/* It has a subflow that may carry data. */
+bool udp_port_is_active(const struct udp_port *p, const struct session *core);
 /* What cannot be sent is lost. */
 void udp_port_send(struct udp_port *p, const uint8_t *data, size_t len, size_t packet);
 

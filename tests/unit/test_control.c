@@ -85,6 +85,13 @@ uplink_state_name(enum uplink_state s)
 	return s == UPLINK_ACTIVE ? "active" : "dead";
 }
 
+void
+tunnel_choice_get(const struct tunnel *t, struct tunnel_choice *ret_choice)
+{
+	(void)t;
+	*ret_choice = (struct tunnel_choice){"udp", "it fails over faster"};
+}
+
 const char *
 tunnel_state_text(const struct tunnel *t, enum config_transport kind)
 {
@@ -743,6 +750,7 @@ test_server_role(void **state)
 	result = expect_ok(ask(sv.path, "{\"cmd\":\"status\"}"));
 	expect_text(result, "role", "server");
 	assert_null(json_object_get(result, "listeners"));
+	assert_null(json_object_get(result, "auto"));
 	json_decref(result);
 	result = expect_ok(ask(sv.path, "{\"cmd\":\"subflows\"}"));
 	row = json_array_get(json_object_get(result, "subflows"), 0);
@@ -770,6 +778,8 @@ test_status(void **state)
 	expect_text(udp, "state", "connected to vps");
 	expect_text(mptcp, "state", "connecting");
 	expect_text(mptcp, "reason", "no answer from vps: \"x\"");
+	expect_text(json_object_get(result, "auto"), "transport", "udp");
+	expect_text(json_object_get(result, "auto"), "reason", "it fails over faster");
 	expect_text(pm, "in_use", "kernel");
 	expect_text(pm, "reason", "somebody else listens");
 	expect_number(streams, "open", 3);

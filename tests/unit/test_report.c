@@ -121,6 +121,7 @@ udp_each(struct transport *t, tunnel_each_fn fn, void *arg)
 		.peer = "vps",
 		.listener = "",
 		.transport = "udp",
+		.chosen = "it fails over faster",
 		.dest = &dest,
 		.state = "opening",
 		.n_active = 2,
@@ -211,6 +212,13 @@ connected(const struct transport *t)
 	return "connected to vps with aes-128-gcm";
 }
 
+static struct transport_health
+sound(const struct transport *t)
+{
+	(void)t;
+	return (struct transport_health){true, NULL};
+}
+
 static void
 free_nothing(struct transport *t)
 {
@@ -220,11 +228,13 @@ free_nothing(struct transport *t)
 static const struct transport_ops mptcp_ops = {.each = mptcp_each,
 					       .counters = mptcp_counters,
 					       .state_text = connected,
+					       .health = sound,
 					       .free = free_nothing};
 static const struct transport_ops udp_ops = {.each = udp_each,
 					     .each_subflow = udp_each_subflow,
 					     .counters = udp_counters,
 					     .state_text = connected,
+					     .health = sound,
 					     .free = free_nothing};
 
 /* --- the proxy ------------------------------------------------------------------ */
@@ -355,6 +365,7 @@ test_streams(void **state)
 	expect_number(second, "age_s", 90);
 	expect_number(second, "subflows", 0);
 	expect_text(third, "transport", "udp");
+	expect_text(third, "chosen", "it fails over faster");
 	expect_number(third, "subflows", 2);
 	json_decref(result);
 }
@@ -457,6 +468,7 @@ test_status(void **state)
 	expect_number(udp, "resent_bytes", 30);
 	expect_number(udp, "refused_packets", 7);
 	expect_number(udp, "held_bytes", 65536);
+	expect_text(json_object_get(result, "auto"), "transport", "udp");
 	expect_number(json_object_get(result, "streams"), "open", 3);
 	expect_number(json_object_get(result, "streams"), "legs_waiting", 8);
 	json_decref(result);

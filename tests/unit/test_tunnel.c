@@ -11,6 +11,7 @@ struct fake {
 	const char *state;
 	struct tunnel_counters counters;
 	struct tunnel_stream stream; /* the one that open() gives */
+	struct transport_health health;
 	unsigned opened, changed, freed;
 	const struct config_host *dest;
 	const struct tunnel_user *user;
@@ -58,6 +59,12 @@ state_text(const struct transport *t)
 	return container_of(t, struct fake, base)->state;
 }
 
+static struct transport_health
+health(const struct transport *t)
+{
+	return container_of(t, struct fake, base)->health;
+}
+
 static void
 free_fake(struct transport *t)
 {
@@ -67,6 +74,7 @@ free_fake(struct transport *t)
 static const struct transport_ops ops = {
 	.open = open_fake,
 	.uplink_changed = uplink_changed,
+	.health = health,
 	.each = each,
 	.counters = counters,
 	.state_text = state_text,
@@ -142,6 +150,55 @@ a_listener_says_which(void **state)
 	assert_ptr_equal(tunnel_open(t, &dest, &from, &user), &mptcp.stream);
 	assert_int_equal(mptcp.opened, 2);
 	assert_int_equal(udp.opened, 1);
+	tunnel_free(t);
+}
+
+static void
+auto_asks_both(void **state)
+{
+	struct config_listener from = {.transport = TRANSPORT_AUTO};
+	const struct config_host dest = {.port = 1};
+	const struct tunnel_user user = {.arg = NULL};
+	struct tunnel *t = *state;
+	struct tunnel_choice c;
+
+	tunnel_add(t, TRANSPORT_MPTCP, &mptcp.base);
+	tunnel_add(t, TRANSPORT_UDP, &udp.base);
+	assert_ptr_equal(tunnel_open(t, &dest, &from, &user), &mptcp.stream);
+	assert_int_equal(mptcp.stream.chosen, CHOICE_NEITHER);
+	udp.health.works = true;
+	assert_ptr_equal(tunnel_open(t, &dest, &from, &user), &udp.stream);
+	assert_int_equal(udp.stream.chosen, CHOICE_ONLY);
+	mptcp.health.works = true;
+	udp.health.handicap = "no datagrams";
+	assert_ptr_equal(tunnel_open(t, &dest, &from, &user), &mptcp.stream);
+	tunnel_choice_get(t, &c);
+	assert_string_equal(c.transport, "mptcp");
+	assert_string_equal(c.reason, "no datagrams");
+	udp.health.handicap = NULL;
+	from.protect = PROTECT_AUTH;
+	assert_ptr_equal(tunnel_open(t, &dest, &from, &user), &mptcp.stream);
+	assert_int_equal(mptcp.stream.chosen, CHOICE_CONFIGURED);
+	tunnel_free(t);
+}
+
+static void
+what_was_carried_is_measured(void **state)
+{
+	struct tunnel *t = *state;
+	struct tunnel_choice c;
+
+	mptcp.health.works = udp.health.works = true;
+	tunnel_add(t, TRANSPORT_MPTCP, &mptcp.base);
+	tunnel_add(t, TRANSPORT_UDP, &udp.base);
+	tunnel_measure(t, NS_PER_SEC);
+	udp.counters.bytes_up = 1000000;
+	mptcp.counters.bytes_down = 2500000;
+	tunnel_measure(t, 2 * NS_PER_SEC);
+	tunnel_choice_get(t, &c);
+	assert_string_equal(c.transport, "mptcp");
+	assert_string_equal(c.reason, "it was faster of late; best second of late: "
+				      "udp 8 Mbit/s, mptcp 20 Mbit/s");
 	tunnel_free(t);
 }
 
@@ -248,6 +305,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(nothing_is_there, set_up),
 		cmocka_unit_test_setup(a_listener_says_which, set_up),
+		cmocka_unit_test_setup(auto_asks_both, set_up),
+		cmocka_unit_test_setup(what_was_carried_is_measured, set_up),
 		cmocka_unit_test_setup(both_are_told_and_summed, set_up),
 		cmocka_unit_test_setup(a_stream_is_its_transports, set_up),
 	};
