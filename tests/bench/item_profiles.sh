@@ -9,8 +9,10 @@
 # each uplink, with cubic and with bbr. All of them run at the same time; where that
 # would move more than BESIDE_MBIT, ours alone, and the others in groups. Figures: what
 # the receiver got after the first 3 s of 12, per second, and in the worst 2 s of it.
+# BENCH_APART=1: ours always alone, a quarter of an hour more.
 #
-# In full: up and down, 1 and 16 streams, and how long 20 MiB take on a new session.
+# In full: up and down, 1 and 16 streams, and how long 20 MiB take on a new session;
+# else downloads, and 16 streams in the profiles named in `many`.
 BENCH_RESUME=1
 PAIR_TRANSPORT=udp
 # shellcheck source=tests/bench/lib.sh
@@ -149,7 +151,9 @@ all()
 	# shellcheck disable=SC2086 # words are words
 	{
 		part who=udp $words "$seconds" "$@"
-		[ $((mbit * 5)) -le $BESIDE_MBIT ] || parts_end "$words"
+		if [ -n "${BENCH_APART:-}" ] || [ $((mbit * 5)) -gt $BESIDE_MBIT ]; then
+			parts_end "$words"
+		fi
 		for who in kernel-cubic kernel-bbr single-cubic single-bbr; do
 			part who=$who $words "$seconds" "$@"
 			[ $who != kernel-bbr ] || [ $((mbit * 4)) -le $BESIDE_MBIT ] || parts_end "$words"
@@ -163,14 +167,17 @@ if [ -n "${BENCH_IS_PART:-}" ]; then
 	exit
 fi
 
-dirs=down streams=1
-[ -z "$BENCH_FULL" ] || dirs='down up' streams='1 16'
+many='^(baseline|rtt_120|unequal)$'
+dirs=down
+[ -z "$BENCH_FULL" ] || dirs='down up' many=.
 for ((run = 1; run <= BENCH_RUNS; run++)); do
 	for dir in $dirs; do
-		for n in $streams; do
+		for n in 1 16; do
 			while read -r name seconds links; do
-				# shellcheck disable=SC2086 # a word a link
-				[[ ! $name =~ $BENCH_ONLY ]] || all "$name" "$seconds" "$dir" "$n" "$run" $links
+				if [[ $name =~ $BENCH_ONLY ]] && { [ $n = 1 ] || [[ $name =~ $many ]]; }; then
+					# shellcheck disable=SC2086 # a word a link
+					all "$name" "$seconds" "$dir" "$n" "$run" $links
+				fi
 			done < <(grep . <<<"$PROFILES")
 		done
 	done

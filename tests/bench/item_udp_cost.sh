@@ -32,7 +32,8 @@ bytes()
 	before=$(lab_sum down out_bytes)
 	if fetch_as "$who" get $BYTES >/dev/null; then
 		record "$* payload=$BYTES wire=$(($(lab_sum down out_bytes) - before))" \
-			"dropped=$(lab_sum down dropped_queue)"
+			"dropped=$(lab_sum down dropped_queue)" \
+			"$([ "$who" != udp ] || echo "resent=$(pair_value server status .udp.resent_bytes)")"
 	else
 		record "$* error=failed"
 	fi

@@ -12,6 +12,7 @@
 #   all       a and b are silent from second 4 to 34
 #   flap      a is silent for half of each second
 #   new-a     a is silent, and new streams are opened on an idle session; new-b
+#   idle-a    a is silent under an idle session: until the client knows; idle-b
 #   steady    b alone in plain TCP, undisturbed: the measure for flap
 #
 # Each has a lab of its own; those of a line of `plan` run at the same time.
@@ -147,6 +148,25 @@ new_streams()
 	fi
 }
 
+# An idle session: until `mpproxyctl status` counts one uplink less.
+idle_death()
+{
+	local words=$1 dead=$2 began
+	fetch_as udp pull 2 >/dev/null
+	sleep 3
+	if ! pair_is client status .udp.subflows_active 2; then
+		record "$words error=not_two_active"
+		return
+	fi
+	lab_set "$dead" state=silent
+	began=$(lab_now_ms)
+	if wait_until 30 pair_is client status .udp.subflows_active 1; then
+		record "$words known_ms=$(($(lab_now_ms) - began))"
+	else
+		record "$words known_ms=nan"
+	fi
+}
+
 # one who=WHO event=EVENT run=N
 one()
 {
@@ -170,6 +190,7 @@ one()
 	esac
 	case $event in
 	new-*) new_streams "$words" "${event#new-}" ;;
+	idle-*) idle_death "$words" "${event#idle-}" ;;
 	*) flow "$event" "$seconds" "$words" "${host[@]}" ;;
 	esac
 }
@@ -193,6 +214,6 @@ fi
 for ((run = 1; run <= BENCH_RUNS; run++)); do
 	plan udp:death kernel-cubic:death kernel-bbr:death
 	plan udp:deaf udp:mute kernel-bbr:deaf
-	plan udp:new-a udp:new-b
+	plan udp:new-a udp:new-b udp:idle-a udp:idle-b
 	plan udp:all kernel-bbr:all udp:flap single:steady
 done

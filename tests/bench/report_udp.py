@@ -41,6 +41,11 @@ def best(values):
     return max((v for v in values if v == v), default=NAN)
 
 
+def latest(values):
+    """NaN, never, is the latest."""
+    return max(values, key=lambda v: (v != v, v))
+
+
 def singles(item, **where):
     """The better congestion control of each uplink."""
     found = {}
@@ -72,7 +77,8 @@ class Profile:
         elif name == "unequal":
             gate = 0.98 * sum(alone.values())
         self.bound = gate
-        suffix = f", {where['dir']}, {where['streams']}"
+        suffix = ("" if where["streams"] == "1" else f", {where['streams']} streams") + (
+            ", upload" if where["dir"] == "up" else "")
         self.rate = Gate(f"rate, {name}{suffix}", self.udp, gate or 0.97 * self.single,
                          " Mbit/s", least=True, goal=self.goal, shown=False)
         self.ratio = Gate(f"of the best single uplink, {name}{suffix}",
@@ -101,14 +107,17 @@ def profile_gates(profiles, what):
 
 def profiles(item):
     gates, text = [], ""
-    ways = sorted({(r["dir"], r["streams"]) for r in item.rows if "dir" in r})
+    ways = sorted({(r["dir"], r["streams"]) for r in item.rows if "dir" in r},
+                  key=lambda way: (way[0], int(way[1])))
     for direction, streams in ways or [("down", "1")]:
         where = {"dir": direction, "streams": streams}
-        found = [Profile(item, name, where) for name in PROFILES]
-        what = "" if len(ways) <= 1 else f", {direction}, {streams} streams"
+        found = [Profile(item, name, where) for name in PROFILES
+                 if streams == "1" or item.of(profile=name, **where)]
+        what = "" if streams == "1" else f", {streams} streams"
+        what += ", upload" if direction == "up" else ""
         gates += profile_gates(found, what)
         if what:
-            text += f"### Downloads{what}\n\n" if direction == "down" else f"### Uploads{what}\n\n"
+            text += f"### {what[2:].capitalize()}\n\n"
         text += table(("Mbit/s", "uplinks", "udp", "gate", "goal", "", "/ best single",
                        "worst 2 s / best single", "never worse", "kernel MPTCP",
                        "best single", "sum"), [p.row() for p in found]) + "\n"
@@ -191,8 +200,7 @@ def udp_failover(item):
                          for cc in ("cubic", "bbr") if item.of(who=f"kernel-{cc}", event=event))
 
     # 60 and 30 ms are the round trips of the uplink that is left
-    new = max((worst("new-a", "worst") - 60, worst("new-b", "worst") - 30),
-              key=lambda v: (v != v, v))
+    new = latest((worst("new-a", "worst") - 60, worst("new-b", "worst") - 30))
     steady = item.median("mbit", who="single", event="steady")
     flap = item.median("mbit", who="udp", event="flap") / steady
     gates = [
@@ -210,15 +218,15 @@ def udp_failover(item):
              250, " ms", goal=50),
         Gate("all uplinks dead for 30 s: first byte after their return", worst("all", "back_ms"),
              2000, " ms", goal=1000),
+        Gate("an idle uplink dies: until it is known",
+             latest((worst("idle-a", "known_ms"), worst("idle-b", "known_ms"))), 2000, " ms", goal=1200),
         Gate("one uplink flaps at 1 Hz: rate / the steady uplink alone", flap, 0.95, "",
              least=True),
     ]
     others = [beside("death", "gap_ms"), beside("death", "left_ms"), beside("deaf", "gap_ms"),
               "", beside("death", "whole_ms"), "", beside("all", "back_ms"),
-              f"steady uplink alone {number(steady)} Mbit/s"]
-    return gates, of_gates(gates, others) + (
-        "\nWorst of all runs. Not measured here: how soon the death of an idle uplink is "
-        "known.\n")
+              "", f"steady uplink alone {number(steady)} Mbit/s"]
+    return gates, of_gates(gates, others) + "\nWorst of all runs.\n"
 
 
 def failover_plot(item):
@@ -299,7 +307,9 @@ def udp_cost(item):
     ]
     others = [f"two haproxy relays {number(relays)} Mbit/s, of which this is "
               f"{rate / relays:.2f}", f"shadowsocks {theirs:.3f} s",
-              f"kernel MPTCP {kernels:.1f} %", "",
+              f"kernel MPTCP {kernels:.1f} %",
+              f"{only(item, 'resent', who='udp', uplinks='2') / 1e6:.2f} MB of 100 MB, says "
+              "the server, which repeats what it takes for lost",
               f"at {item.median('mbit', who='calls'):.0f} Mbit/s"]
     rows = [(w, f"{item.median('s_per_gb', who=w):.3f}",
              figures(item.values("s_per_gb", who=w), 3),
@@ -353,7 +363,7 @@ ITEMS = [
      "the SHA-256 of what was sent. A rate is there from where on it holds in the next 200 ms "
      "and in the next second; the survivor's is 38, the sum 85.6 Mbit/s. New streams are opened "
      "right after the uplink fell silent, ten for each uplink, on a session that had been idle "
-     "for 3 s.",
+     "for 3 s. The death of an idle uplink is known when `mpproxyctl status` counts it no more.",
      ("udp_failover.svg", failover_plot, "what arrives while an uplink is silent for 4 s: "
       "mpproxy and kernel MPTCP")),
     ("udp_short", udp_short, "The udp transport: short streams, and latency beside bulk",
@@ -370,7 +380,9 @@ ITEMS = [
      "emulated uplink of 100@15 with a queue that never overflows, everything counted; sent "
      "twice: how many more arrive over two such uplinks. Send calls: the server's sendmmsg, "
      "sendmsg and sendto, counted by the kernel's tracepoints in a transfer that is not timed "
-     "otherwise.", None),
+     "otherwise. Copies, from reading the code: read() puts a byte into the send buffer, one copy "
+     "puts it where it is sealed in place; a packet is opened in place, and one copy puts the "
+     "byte where send() takes it: one copy each way besides the AEAD (gate 2, goal 1).", None),
     ("udp_idle", udp_idle, "The udp transport: idle streams",
      "Opened through `forward`, 64 at a time, each proven by a byte there and back; idle for 5 "
      "s; then a byte there and back through every one of them. Joined by veth.", None),
