@@ -28,6 +28,9 @@ struct stranger {
 };
 
 static_assert((int)HANDSHAKE_LEN <= (int)STRANGER_BUFFER, "an initiation fits");
+static_assert(DATAGRAMS_AT + (int)CARRIER_LENGTH_LEN + (int)CARRIER_DATAGRAM_MAX <=
+		      (int)STRANGER_BUFFER,
+	      "a datagram fits");
 
 static void
 bury(struct deferred *d)
@@ -178,16 +181,19 @@ take_header(struct stranger *st)
 	return err;
 }
 
-/* The first datagram in the buffer; 0: it is not all there. */
-static size_t
+/* The length of the first datagram in the buffer; 0: it is not all there.
+ * -EPROTO: it is no length. */
+static int
 first_datagram(const struct stranger *st)
 {
-	size_t len;
+	int len;
 
 	if (st->have < DATAGRAMS_AT + CARRIER_LENGTH_LEN)
 		return 0;
 	len = get_be16(st->buf + DATAGRAMS_AT);
-	return st->have < DATAGRAMS_AT + CARRIER_LENGTH_LEN + len ? 0 : len;
+	if (len == 0 || len > CARRIER_DATAGRAM_MAX)
+		return -EPROTO;
+	return st->have < DATAGRAMS_AT + CARRIER_LENGTH_LEN + (size_t)len ? 0 : len;
 }
 
 static bool
@@ -207,15 +213,16 @@ static void
 take_datagrams(struct stranger *st)
 {
 	const struct door *door = st->server->door;
-	size_t len;
+	int len;
 
 	while ((len = first_datagram(st)) > 0) {
-		size_t end = DATAGRAMS_AT + CARRIER_LENGTH_LEN + len;
+		uint8_t *data = st->buf + DATAGRAMS_AT + CARRIER_LENGTH_LEN;
+		size_t end = DATAGRAMS_AT + CARRIER_LENGTH_LEN + (size_t)len;
 		struct door_knock k = {
 			.fd = st->leg.fd,
 			.remote = st->remote,
-			.data = st->buf + end - len,
-			.len = len,
+			.data = data,
+			.len = (size_t)len,
 			.rest = st->buf + end,
 			.rest_len = st->have - end,
 		};
@@ -232,11 +239,8 @@ take_datagrams(struct stranger *st)
 		st->have = DATAGRAMS_AT + k.rest_len;
 		memmove(st->buf + DATAGRAMS_AT, k.rest, k.rest_len);
 	}
-	if (st->have >= DATAGRAMS_AT + CARRIER_LENGTH_LEN) {
-		len = get_be16(st->buf + DATAGRAMS_AT);
-		if (len == 0 || len > CARRIER_DATAGRAM_MAX)
-			ignore(st);
-	}
+	if (len < 0)
+		ignore(st);
 }
 
 static void
