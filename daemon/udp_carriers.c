@@ -111,6 +111,8 @@ udp_carriers_take(struct udp_carriers *cs, uint32_t session, const struct door_k
 	const struct carrier_handler h = {NULL, on_datagram, on_end, uc};
 	int err = -ENOMEM;
 
+	/* The session has heard of this number: nobody else may get it. */
+	cs->last_via = udp_carriers_next(cs);
 	if (uc != NULL)
 		err = carrier_take(&uc->carrier, cs->loop, k->fd, &early, &h);
 	if (err < 0) {
@@ -118,7 +120,6 @@ udp_carriers_take(struct udp_carriers *cs, uint32_t session, const struct door_k
 		return err;
 	}
 	make_room(cs, session);
-	cs->last_via = udp_carriers_next(cs);
 	uc->all = cs;
 	uc->via = cs->last_via;
 	uc->session = session;

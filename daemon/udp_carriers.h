@@ -32,7 +32,7 @@ void udp_carriers_init(struct udp_carriers *cs, struct loop *l,
 		       void (*on_burst)(void *arg, const struct burst *b), void *arg);
 void udp_carriers_done(struct udp_carriers *cs);
 
-/* The number that the next one gets. */
+/* The number that the next one gets; one that could not be taken used it up. */
 uint32_t udp_carriers_next(const struct udp_carriers *cs);
 /* Takes over the descriptor; after an error it is the caller's. */
 int udp_carriers_take(struct udp_carriers *cs, uint32_t session,
