@@ -120,6 +120,7 @@ open_tcp(struct udp_port *p)
 		.kind = TCP_PLAIN,
 		.remote = p->remote,
 		.device = p->uplink->interface,
+		.local = uplink_addr(p->uplink, p->remote.family),
 	};
 
 	return carrier_connect(&p->carrier, p->all->loop, &to, WIRE_OVER_TCP, &h);

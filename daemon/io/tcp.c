@@ -30,10 +30,17 @@ stream_socket(enum tcp_kind kind, uint8_t family)
 }
 
 static int
-start_listening(int fd, const struct addr *at, int backlog)
+bind_to(int fd, const struct addr *at)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = addr_to_sockaddr(at, &ss);
+
+	return bind(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
+}
+
+static int
+start_listening(int fd, const struct addr *at, int backlog)
+{
 	int err;
 
 	/* A restart must not wait for the connections of the last run. */
@@ -45,8 +52,9 @@ start_listening(int fd, const struct addr *at, int backlog)
 		if (err < 0)
 			return err;
 	}
-	if (bind(fd, (struct sockaddr *)&ss, len) < 0)
-		return -errno;
+	err = bind_to(fd, at);
+	if (err < 0)
+		return err;
 	return listen(fd, backlog) < 0 ? -errno : 0;
 }
 
@@ -103,6 +111,11 @@ start_connecting(int fd, const struct tcp_connect *c)
 
 	if (c->device != NULL) {
 		err = set_text(fd, SOL_SOCKET, SO_BINDTODEVICE, c->device, IFNAMSIZ);
+		if (err < 0)
+			return err;
+	}
+	if (c->local != NULL) {
+		err = bind_to(fd, c->local);
 		if (err < 0)
 			return err;
 	}

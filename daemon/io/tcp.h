@@ -19,9 +19,10 @@ int tcp_listen(enum tcp_kind kind, const struct addr *at, int backlog) MUST_CHEC
 struct tcp_connect {
 	enum tcp_kind kind;
 	struct addr remote;
-	const char *device;     /* NULL: as the routing table says */
-	const char *congestion; /* NULL: the system's */
-	size_t receive_buffer;  /* bytes; 0: the system's; see below */
+	const char *device;       /* NULL: as the routing table says */
+	const struct addr *local; /* port 0: any; NULL: as the routing table says */
+	const char *congestion;   /* NULL: the system's */
+	size_t receive_buffer;    /* bytes; 0: the system's; see below */
 };
 /* Starts to connect; tcp_connect_result() when the descriptor is writable. */
 int tcp_connect_start(const struct tcp_connect *c) MUST_CHECK;

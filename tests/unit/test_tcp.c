@@ -208,6 +208,29 @@ test_device_and_congestion(void **state)
 }
 
 static void
+test_local_address(void **state)
+{
+	struct tcp_connect c = {.kind = TCP_PLAIN};
+	int listener = listen_on(TCP_PLAIN, "127.0.0.1", &c.remote);
+	struct addr local, got;
+	int fd;
+
+	(void)state;
+	assert_int_equal(addr_parse_ip("127.0.0.9", &local), 0);
+	c.local = &local;
+	fd = tcp_connect_start(&c);
+	assert_true(fd >= 0);
+	assert_int_equal(tcp_local(fd, &got), 0);
+	assert_true(addr_same_ip(&got, &local));
+	assert_int_not_equal(got.port, 0);
+	close(fd);
+
+	assert_int_equal(addr_parse_ip("192.0.2.9", &local), 0);
+	assert_int_equal(tcp_connect_start(&c), -EADDRNOTAVAIL);
+	close(listener);
+}
+
+static void
 test_listen_twice(void **state)
 {
 	struct addr at, any4, any6;
@@ -394,6 +417,7 @@ main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_under_way),
 		cmocka_unit_test(test_device_and_congestion),
+		cmocka_unit_test(test_local_address),
 		cmocka_unit_test(test_listen_twice),
 		cmocka_unit_test(test_reset_is_a_reset),
 		cmocka_unit_test(test_no_descriptor_left),
