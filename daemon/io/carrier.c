@@ -218,10 +218,15 @@ carrier_done(struct carrier *c)
 static bool
 put(struct carrier *c, const uint8_t *data, size_t len)
 {
-	uint8_t *to = c->out + c->out_at + c->out_len;
+	uint8_t *to;
 
-	if (c->out_at + c->out_len + CARRIER_LENGTH_LEN + len > CARRIER_ROOM)
+	if (c->out_len + CARRIER_LENGTH_LEN + len > CARRIER_ROOM)
 		return false;
+	if (c->out_at + c->out_len + CARRIER_LENGTH_LEN + len > CARRIER_ROOM) {
+		memmove(c->out, c->out + c->out_at, c->out_len);
+		c->out_at = 0;
+	}
+	to = c->out + c->out_at + c->out_len;
 	put_be16(to, (uint16_t)len);
 	memcpy(to + CARRIER_LENGTH_LEN, data, len);
 	c->out_len += CARRIER_LENGTH_LEN + len;
@@ -235,8 +240,6 @@ carrier_send(struct carrier *c, const uint8_t *data, size_t len, size_t each)
 
 	if (!c->up)
 		return;
-	memmove(c->out, c->out + c->out_at, c->out_len);
-	c->out_at = 0;
 	for (size_t at = 0; at < len; at += each) {
 		if (!put(c, data + at, min_size(each, len - at)))
 			c->dropped++;
