@@ -135,7 +135,7 @@ hands_out_packets_of_its_session_only(void **state)
 	len += packet(rest + len, B, 2);
 	a = take(&r, A, rest, len - 10);
 	assert_int_equal(write(a, rest + len - 10, 10), 10);
-	b = take(&r, B, NULL, 0);
+	b = take(&r, B, "", 0);
 	turn(&r);
 	say(&r, b, B, 3);
 	say(&r, b, A, 4);
@@ -161,8 +161,8 @@ sends_by_the_number_that_is_asked_for(void **state)
 
 	(void)state;
 	rig_init(&r);
-	first = take(&r, A, NULL, 0);
-	second = take(&r, A, NULL, 0);
+	first = take(&r, A, "", 0);
+	second = take(&r, A, "", 0);
 	udp_carriers_send(&r.carriers, &b);
 	assert_int_equal(read(second, back, sizeof(back)), 10);
 	assert_memory_equal(back, "\0\4pack\0\2et", 10);
@@ -185,15 +185,15 @@ the_one_silent_longest_makes_room(void **state)
 
 	(void)state;
 	rig_init(&r);
-	other = take(&r, B, NULL, 0);
+	other = take(&r, B, "", 0);
 	for (size_t i = 0; i < UDP_CARRIERS_OF_SESSION; i++) {
 		clock_skip(NS_PER_MS);
-		far[i] = take(&r, A, NULL, 0);
+		far[i] = take(&r, A, "", 0);
 	}
 	clock_skip(NS_PER_MS);
 	say(&r, far[0], A, 1);
 	assert_int_equal(r.n, 1);
-	far[UDP_CARRIERS_OF_SESSION] = take(&r, A, NULL, 0);
+	far[UDP_CARRIERS_OF_SESSION] = take(&r, A, "", 0);
 	for (size_t i = 0; i < ARRAY_LEN(far); i++) {
 		assert_int_equal(is_closed(far[i]), i == 1);
 		close(far[i]);
@@ -211,8 +211,8 @@ silent_ones_expire(void **state)
 
 	(void)state;
 	rig_init(&r);
-	silent = take(&r, A, NULL, 0);
-	speaks = take(&r, A, NULL, 0);
+	silent = take(&r, A, "", 0);
+	speaks = take(&r, A, "", 0);
 	clock_skip(UDP_CARRIER_SILENT / 2);
 	say(&r, speaks, A, 1);
 	clock_skip(UDP_CARRIER_SILENT / 2 - NS_PER_SEC);
@@ -236,9 +236,9 @@ all_of_a_session_end_with_it(void **state)
 	(void)state;
 	for (int by_callback = 0; by_callback < 2; by_callback++) {
 		rig_init(&r);
-		other = take(&r, B, NULL, 0);
+		other = take(&r, B, "", 0);
 		for (size_t i = 0; i < 3; i++)
-			far[i] = take(&r, A, NULL, 0);
+			far[i] = take(&r, A, "", 0);
 		r.end_all = by_callback;
 		if (by_callback)
 			say(&r, far[1], A, 1);
@@ -262,8 +262,8 @@ nonsense_ends_one(void **state)
 
 	(void)state;
 	rig_init(&r);
-	wrong = take(&r, A, NULL, 0);
-	other = take(&r, A, NULL, 0);
+	wrong = take(&r, A, "", 0);
+	other = take(&r, A, "", 0);
 	assert_int_equal(write(wrong, "\xff\xff", 2), 2);
 	turn(&r);
 	assert_true(is_closed(wrong));
@@ -290,7 +290,7 @@ a_number_is_never_given_twice(void **state)
 	assert_true(heap_heal());
 	assert_int_not_equal(udp_carriers_next(&r.carriers), before);
 	r.carriers.last_via = UINT32_MAX;
-	far = take(&r, A, NULL, 0);
+	far = take(&r, A, "", 0);
 	say(&r, far, A, 1);
 	assert_int_equal(r.vias[0], 1);
 	close(far);
