@@ -35,7 +35,7 @@ enum choice_reason {
 /* What a transport says of itself. */
 struct transport_health {
 	bool works;           /* a stream would not have to wait for a session */
-	const char *handicap; /* why it is less than it could be, or NULL */
+	const char *handicap; /* why it does not, or less than it could; or NULL */
 };
 
 struct choice {

@@ -211,7 +211,9 @@ health(const struct transport *base)
 
 	for (size_t i = 0; i < uplinks_count(c->uplinks) && c->session.up; i++)
 		h.works |= uplink_is_usable(uplinks_at(c->uplinks, i));
-	if (c->mptcp.stripped)
+	if (!h.works)
+		h.handicap = "mptcp: there is no session with the server";
+	else if (c->mptcp.stripped)
 		h.handicap = "MPTCP's options do not get through";
 	return h;
 }

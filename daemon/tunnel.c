@@ -149,7 +149,9 @@ tunnel_choice_get(const struct tunnel *t, struct tunnel_choice *ret_choice)
 			 mbit(t, TRANSPORT_MPTCP, mptcp, sizeof(mptcp)));
 	else
 		snprintf(ret_choice->reason, sizeof(ret_choice->reason), "%s",
-			 why == CHOICE_SOUND ? handicap : choice_reason_text(why));
+			 why != CHOICE_NEITHER && handicap != NULL
+				 ? handicap
+				 : choice_reason_text(why));
 }
 
 void

@@ -385,7 +385,11 @@ static struct transport_health
 health(const struct transport *base)
 {
 	const struct udp_client *c = container_of(base, struct udp_client, udp.base);
-	struct transport_health h = {false, "UDP does not get through"};
+	struct transport_health h = {
+		.handicap = c->session.core != NULL
+				    ? "UDP does not get through"
+				    : "udp: there is no session with the server",
+	};
 
 	for (size_t i = 0; i < UDP_PORTS_MAX && c->session.core != NULL; i++) {
 		const struct udp_port *p = &c->ports.at[i];

@@ -53,6 +53,7 @@ session_add_subflow(struct session *s, const struct subflow_way *way, bool known
 		return -ENOMEM;
 	s->next_subflow++;
 	sf->proven = true;
+	sf->asks = true;
 	sf->words = SUBFLOW_JOIN;
 	sf->probe_at = now + RTT_INITIAL;
 	if (known)
@@ -258,7 +259,7 @@ session_check_health(struct session *s, struct subflow *sf, ns_t now)
 			sf->words |= SUBFLOW_JOIN;
 	}
 	if (sf->state == SUBFLOW_ACTIVE && loss_oldest(&sf->loss) == NULL &&
-	    max_ns(sf->heard_at, sf->loss.last_sent_at) + SUBFLOW_PING_IDLE <= now)
+	    subflow_ping_at(sf) <= now)
 		sf->words |= SUBFLOW_PING;
 }
 

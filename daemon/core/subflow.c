@@ -120,6 +120,13 @@ subflow_doubt_at(const struct subflow *sf)
 }
 
 ns_t
+subflow_ping_at(const struct subflow *sf)
+{
+	return max_ns(sf->asks ? sf->acked_at : sf->heard_at, sf->loss.last_sent_at) +
+	       SUBFLOW_PING_IDLE;
+}
+
+ns_t
 subflow_deadline(const struct subflow *sf)
 {
 	ns_t at = min_ns(sf->loss.loss_at, subflow_doubt_at(sf));
@@ -132,8 +139,7 @@ subflow_deadline(const struct subflow *sf)
 	if (sf->state == SUBFLOW_ACTIVE && sf->proven) {
 		at = min_ns(at, mtu_deadline(&sf->mtu));
 		if (loss_oldest(&sf->loss) == NULL)
-			at = min_ns(at, max_ns(sf->heard_at, sf->loss.last_sent_at) +
-						SUBFLOW_PING_IDLE);
+			at = min_ns(at, subflow_ping_at(sf));
 	}
 	return at;
 }

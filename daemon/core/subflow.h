@@ -76,6 +76,7 @@ struct subflow {
 	uint8_t nonce[8], nonce_peer[8];
 	uint8_t challenge[8], response[8];
 	bool joined; /* server: JOIN came; client: it was answered */
+	bool asks;   /* whether it is heard; who does not is content to hear */
 	bool proven;
 	bool moved; /* its address changed once: only RESPONSE proves it again */
 	/* From `remote` in packets that opened, and to it. */
@@ -108,6 +109,8 @@ uint32_t subflow_packet_max(const struct subflow *sf);
 bool subflow_has_room(const struct subflow *sf);
 /* When silence makes it suspect, or suspicion makes it dead; NS_NEVER: it does not. */
 ns_t subflow_doubt_at(const struct subflow *sf);
+/* When nothing has gone on for so long that the way may have died. */
+ns_t subflow_ping_at(const struct subflow *sf);
 ns_t subflow_deadline(const struct subflow *sf);
 /* Time for a probe: sets when the next one is due. */
 void subflow_probe(struct subflow *sf, ns_t now);

@@ -218,6 +218,29 @@ one_direction_dies(void **state)
 	}
 }
 
+/* Nobody sends anything; whichever direction dies, the client knows soon. */
+static void
+an_idle_uplink_dies(void **state)
+{
+	(void)state;
+	for (int which = 1; which < 4; which++) {
+		struct world *w = two_links();
+		ns_t from;
+
+		world_run(w, 10 * SEC);
+		set_silent(w, 0, (which & 1) != 0, (which & 2) != 0);
+		from = world_now(w);
+		while (session_subflow(world_session(w, SIM_CLIENT), 1)->state ==
+			       SUBFLOW_ACTIVE &&
+		       world_now(w) - from < 5 * SEC)
+			world_run(w, 10 * MS);
+		print_message("known after %.0f ms\n",
+			      (double)(world_now(w) - from) / 1e6);
+		assert_true(world_now(w) - from <= 1200 * MS);
+		world_free(w);
+	}
+}
+
 static void
 all_die_for_half_a_minute(void **state)
 {
@@ -486,6 +509,7 @@ main(void)
 		cmocka_unit_test(uploads_as_downloads),
 		cmocka_unit_test(silent_death),
 		cmocka_unit_test(one_direction_dies),
+		cmocka_unit_test(an_idle_uplink_dies),
 		cmocka_unit_test(all_die_for_half_a_minute),
 		cmocka_unit_test(flapping),
 		cmocka_unit_test(nat_rebinding),
