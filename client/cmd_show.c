@@ -130,10 +130,12 @@ print_sessions(json_t *r)
 		   get(r, "udp", "sessions", PRINT_COUNT).s,
 		   get(r, "udp", "subflows_active", PRINT_COUNT).s,
 		   get(r, "udp", "held_bytes", PRINT_BYTES).s);
-	print_line("  since start", "%s sent, %s again, %s packets refused",
+	print_line("  since start",
+		   "%s sent, %s again, %s packets refused, keys renewed %s times",
 		   get(r, "udp", "sent_bytes", PRINT_BYTES).s,
 		   get(r, "udp", "resent_bytes", PRINT_BYTES).s,
-		   get(r, "udp", "refused_packets", PRINT_COUNT).s);
+		   get(r, "udp", "refused_packets", PRINT_COUNT).s,
+		   get(r, "udp", "rekeys", PRINT_COUNT).s);
 }
 
 static void

@@ -22,6 +22,13 @@ identity_init(struct identity *me, const struct config *c, struct errmsg *why)
 	return 0;
 }
 
+struct handshake_secrets
+identity_secrets(const struct identity *me)
+{
+	return (struct handshake_secrets){me->private_key,
+					  me->config->server.public_key, me->psk};
+}
+
 void
 identity_done(struct identity *me)
 {

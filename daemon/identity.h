@@ -9,7 +9,7 @@
 #define DAEMON_IDENTITY_H
 
 #include "daemon/config.h"
-#include "daemon/core/crypto.h"
+#include "daemon/core/handshake.h"
 
 struct identity {
 	const struct config *config;
@@ -21,6 +21,8 @@ struct identity {
 /* -errno and why: a key that cannot be read, no random bytes. */
 int identity_init(struct identity *me, const struct config *c,
 		  struct errmsg *why) MUST_CHECK;
+/* A client's, for handshakes with its server; they live as long as `me`. */
+struct handshake_secrets identity_secrets(const struct identity *me);
 void identity_done(struct identity *me);
 
 #endif

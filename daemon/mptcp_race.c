@@ -93,8 +93,7 @@ new_initiation(struct mptcp_race *r)
 		.version = HANDSHAKE_VERSION,
 		.aead_mask = aead_fast_mask(),
 	};
-	struct handshake_secrets secrets = {c->me->private_key,
-					    c->config->server.public_key, c->me->psk};
+	const struct handshake_secrets secrets = identity_secrets(c->me);
 
 	for (size_t i = 0; i < ARRAY_LEN(r->attempts); i++)
 		attempt_end(&r->attempts[i]);

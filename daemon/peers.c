@@ -127,6 +127,13 @@ peers_of_pending(const struct responder *r, const struct pending *p)
 	return container_of(p->peer - r->transport, struct peer, handshakes[0]);
 }
 
+struct handshake_secrets
+peers_secrets(const struct peer *p)
+{
+	return (struct handshake_secrets){p->peers->me->private_key,
+					  p->config->public_key, p->psk};
+}
+
 bool
 peers_stream_begins(struct peer *p)
 {

@@ -53,6 +53,9 @@ int peers_answer(struct peers *ps, struct responder *r, struct responder_questio
 /* The peer whose initiation is pending. */
 struct peer *peers_of_pending(const struct responder *r, const struct pending *p);
 
+/* For new keys of its sessions; they live as long as `p`. */
+struct handshake_secrets peers_secrets(const struct peer *p);
+
 /* One more stream, until peers_stream_ends(). False: it is over a limit. */
 bool peers_stream_begins(struct peer *p) MUST_CHECK;
 void peers_stream_ends(struct peer *p);

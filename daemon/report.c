@@ -98,11 +98,12 @@ report_udp(const struct proxy *p)
 	if (p->tunnel != NULL)
 		tunnel_counters_get(p->tunnel, &c);
 	sessions = json_pack(
-		"{s:I, s:I, s:I, s:I, s:I, s:I}", "sessions", (json_int_t)c.sessions,
-		"subflows_active", (json_int_t)c.subflows_active, "sent_bytes",
-		(json_int_t)c.sent_bytes, "resent_bytes", (json_int_t)c.resent_bytes,
-		"refused_packets", (json_int_t)c.refused_packets, "held_bytes",
-		(json_int_t)c.held_bytes);
+		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "sessions",
+		(json_int_t)c.sessions, "subflows_active",
+		(json_int_t)c.subflows_active, "sent_bytes", (json_int_t)c.sent_bytes,
+		"resent_bytes", (json_int_t)c.resent_bytes, "refused_packets",
+		(json_int_t)c.refused_packets, "rekeys", (json_int_t)c.rekeys,
+		"held_bytes", (json_int_t)c.held_bytes);
 	json_object_update(udp, sessions);
 	json_decref(sessions);
 	return udp;

@@ -234,6 +234,7 @@ add(struct tunnel_counters *sum, const struct tunnel_counters *c)
 	sum->sent_bytes += c->sent_bytes;
 	sum->resent_bytes += c->resent_bytes;
 	sum->refused_packets += c->refused_packets;
+	sum->rekeys += c->rekeys;
 	sum->held_bytes += c->held_bytes;
 	sum->sessions += c->sessions;
 	sum->subflows_active += c->subflows_active;

@@ -122,6 +122,7 @@ struct tunnel_counters {
 	/* udp, of all its sessions: bytes of streams that went out, and again ... */
 	uint64_t sent_bytes, resent_bytes;
 	uint64_t refused_packets;           /* did not open, or were replays */
+	uint64_t rekeys;                    /* times a session had new keys */
 	uint64_t held_bytes;                /* of buffers, now */
 	unsigned sessions, subflows_active; /* now */
 };

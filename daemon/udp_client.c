@@ -149,6 +149,7 @@ begin_session(struct udp_client *c, const struct initiator_result *r,
 				       ? c->config->max_streams
 				       : r->answer.max_streams,
 		.memory = MEMORY,
+		.rekey.secrets = identity_secrets(c->race.me),
 	};
 	const struct udp_session_handler handler = {on_send, on_news, on_over, c};
 

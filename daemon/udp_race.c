@@ -77,8 +77,7 @@ udp_race_end(struct udp_race *r)
 void
 udp_race_start(struct udp_race *r)
 {
-	const struct handshake_secrets secrets = {
-		r->me->private_key, r->me->config->server.public_key, r->me->psk};
+	const struct handshake_secrets secrets = identity_secrets(r->me);
 	struct handshake_offer offer = {
 		.version = HANDSHAKE_VERSION,
 		.aead_mask = aead_fast_mask(),

@@ -164,6 +164,7 @@ end_older(struct udp_server *sv, const struct server_session *newest)
 static struct server_session *
 make_session(struct udp_server *sv, struct pending *p)
 {
+	struct peer *peer = peers_of_pending(&sv->responder, p);
 	const struct session_settings cfg = {
 		.role = SESSION_SERVER,
 		.aead = (enum aead_alg)p->answer.aead,
@@ -173,6 +174,7 @@ make_session(struct udp_server *sv, struct pending *p)
 		.scheduler = sv->config->scheduler,
 		.max_streams = sv->config->max_streams + REFUSED_MAX,
 		.memory = MEMORY,
+		.rekey.secrets = peers_secrets(peer),
 	};
 	struct server_session *ss = calloc(1, sizeof(*ss));
 	struct udp_session_handler handler = {on_send, on_news, on_over, ss};
@@ -183,7 +185,7 @@ make_session(struct udp_server *sv, struct pending *p)
 		return NULL;
 	}
 	ss->server = sv;
-	ss->peer = peers_of_pending(&sv->responder, p);
+	ss->peer = peer;
 	ss->index = cfg.index;
 	list_init(&ss->over);
 	list_append(&sv->sessions[ss->index % SESSION_BUCKETS], &ss->by_index);

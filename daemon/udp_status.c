@@ -86,6 +86,7 @@ udp_status_add(const struct session *s, bool is_over, struct tunnel_counters *c)
 	c->sent_bytes += st.stream_bytes_out;
 	c->resent_bytes += st.resent;
 	c->refused_packets += st.refused;
+	c->rekeys += st.rekeys;
 	if (is_over)
 		return;
 	c->sessions++;

@@ -167,7 +167,7 @@ ask(struct rekey *r, struct prng *rng)
 	};
 
 	return handshake_start_rekey(&r->handshake, epoch_at(r, 0)->hash, rng,
-				     r->cfg.secrets, &offer, r->question);
+				     &r->cfg.secrets, &offer, r->question);
 }
 
 static bool
@@ -200,12 +200,11 @@ respond(struct rekey *r, struct prng *rng, const uint8_t msg[HANDSHAKE_LEN])
 	struct handshake h;
 	struct handshake_keys keys;
 	int err =
-		handshake_receive_rekey(&h, epoch_at(r, 0)->hash, r->cfg.secrets, msg);
+		handshake_receive_rekey(&h, epoch_at(r, 0)->hash, &r->cfg.secrets, msg);
 
 	if (err < 0)
 		return err;
-	err = handshake_respond(&h, rng, r->cfg.secrets->psk, &answer, r->answer,
-				&keys);
+	err = handshake_respond(&h, rng, r->cfg.secrets.psk, &answer, r->answer, &keys);
 	if (err == 0)
 		err = epoch_init(epoch_at(r, 1), r, &keys);
 	crypto_wipe(&keys, sizeof(keys));
@@ -234,7 +233,7 @@ bool
 rekey_on_message(struct rekey *r, struct prng *rng, const uint8_t msg[HANDSHAKE_LEN],
 		 uint8_t generation, ns_t now)
 {
-	if (r->cfg.secrets == NULL || generation != r->generation)
+	if (r->cfg.secrets.priv == NULL || generation != r->generation)
 		return false;
 	return r->is_client ? on_response(r, msg, now)
 			    : on_initiation(r, rng, msg, now);
@@ -265,7 +264,7 @@ due_at(const struct rekey *r)
 {
 	const struct epoch *e = &r->epochs[r->generation];
 
-	if (r->cfg.secrets == NULL)
+	if (r->cfg.secrets.priv == NULL)
 		return NS_NEVER;
 	if (r->asked || max_u64(e->sealed, e->opened) >= r->cfg.packets ||
 	    e->failed >= REKEY_FAILURES_MAX / 2)

@@ -41,10 +41,10 @@ enum { REKEY_GENERATIONS = 4 }; /* of two bits */
 #define REKEY_AGE_MAX      (180 * NS_PER_SEC)
 
 struct rekey_settings {
-	const struct handshake_secrets *secrets; /* NULL: there are no new keys */
-	ns_t after_ns;                           /* 0: REKEY_AFTER */
-	uint64_t packets;                        /* 0: REKEY_PACKETS */
-	uint64_t packets_max;                    /* 0: REKEY_PACKETS_MAX */
+	struct handshake_secrets secrets; /* priv NULL: there are no new keys */
+	ns_t after_ns;                    /* 0: REKEY_AFTER */
+	uint64_t packets;                 /* 0: REKEY_PACKETS */
+	uint64_t packets_max;             /* 0: REKEY_PACKETS_MAX */
 };
 
 struct epoch {

@@ -31,7 +31,6 @@ struct world {
 	uint64_t seed;
 	bool may_end;
 	uint8_t priv[2][CRYPTO_KEY_LEN], pub[2][CRYPTO_KEY_LEN], psk[CRYPTO_KEY_LEN];
-	struct handshake_secrets secrets[2];
 	ns_t now;
 	unsigned n_links, n_transfers;
 	struct uplink uplinks[NET_LINKS_MAX];
@@ -89,9 +88,8 @@ start(struct world *w, const struct world_options *opt,
 	};
 	uint8_t seed[CRYPTO_KEY_LEN];
 
-	w->secrets[side] =
+	cfg.rekey.secrets =
 		(struct handshake_secrets){w->priv[side], w->pub[1 - side], w->psk};
-	cfg.rekey.secrets = &w->secrets[side];
 	fill(seed, sizeof(seed), opt->seed * 2 + side);
 	return session_new(&cfg, keys, seed, 0);
 }

@@ -97,6 +97,35 @@ both_transports_give_the_same_answer(void **state)
 	assert_memory_equal(a[0].boot_id, a[1].boot_id, sizeof(a[0].boot_id));
 }
 
+/* What a session of this peer, and its own end, make new keys of. */
+static void
+both_sides_have_the_secrets_of_a_rekey(void **state)
+{
+	static const uint8_t hash[CRYPTO_HASH_LEN] = "of the keys in use";
+	const struct handshake_offer offer = {HANDSHAKE_VERSION, AEAD_CHACHA20_POLY1305,
+					      0, 0};
+	struct fixture *f = *state;
+	struct peer *p = &f->known->all[1];
+	struct config config = {0};
+	struct identity me = {.config = &config};
+	struct handshake_secrets client = identity_secrets(&me),
+				 server = peers_secrets(p);
+	struct handshake at_client, at_server;
+	uint8_t msg[HANDSHAKE_LEN];
+
+	memcpy(config.server.public_key, f->clients.server_pub, CRYPTO_KEY_LEN);
+	memcpy(me.private_key, f->clients.priv[1], CRYPTO_KEY_LEN);
+	assert_int_equal(handshake_start_rekey(&at_client, hash, &f->clients.prng,
+					       &client, &offer, msg),
+			 0);
+	assert_int_equal(handshake_receive_rekey(&at_server, hash, &server, msg), 0);
+	assert_ptr_equal(client.psk, me.psk);
+	assert_ptr_equal(server.psk, p->psk);
+	server = peers_secrets(&f->known->all[0]);
+	assert_int_equal(handshake_receive_rekey(&at_server, hash, &server, msg),
+			 -EBADMSG);
+}
+
 static void
 who_is_unknown_gets_no_answer(void **state)
 {
@@ -173,6 +202,7 @@ main(void)
 #define WITH_PEERS(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		WITH_PEERS(both_transports_give_the_same_answer),
+		WITH_PEERS(both_sides_have_the_secrets_of_a_rekey),
 		WITH_PEERS(who_is_unknown_gets_no_answer),
 		WITH_PEERS(a_transport_that_ends_leaves_the_other_alone),
 		WITH_PEERS(streams_of_a_peer_have_a_limit),

@@ -14,7 +14,6 @@ enum { LEN = WIRE_HEADER_LEN + 20, GRACE = 3 };
 
 struct side {
 	uint8_t priv[CRYPTO_KEY_LEN], pub[CRYPTO_KEY_LEN];
-	struct handshake_secrets secrets;
 	struct prng rng;
 	struct rekey rekey;
 	uint64_t counter;
@@ -47,12 +46,11 @@ side_init(struct side *s, uint8_t number)
 static void
 side_begin(struct side *s, const struct side *peer, bool is_client, ns_t now)
 {
-	struct rekey_settings cfg = {.secrets = &s->secrets};
+	const struct rekey_settings cfg = {.secrets = {s->priv, peer->pub, psk}};
 	struct handshake_keys keys;
 
 	memset(&keys, 7, sizeof(keys));
 	memset(keys.key_up, 1, sizeof(keys.key_up));
-	s->secrets = (struct handshake_secrets){s->priv, peer->pub, psk};
 	assert_int_equal(
 		rekey_init(&s->rekey, &cfg, is_client, AEAD_AES_128_GCM, &keys, now),
 		0);
@@ -379,11 +377,11 @@ wrong_secrets(void **state)
 	for (int i = 0; i < 3; i++) {
 		begin(&p);
 		if (i == 0)
-			p.client.secrets.priv = stranger.priv;
+			p.client.rekey.cfg.secrets.priv = stranger.priv;
 		else if (i == 1)
-			p.client.secrets.peer_pub = stranger.pub;
+			p.client.rekey.cfg.secrets.peer_pub = stranger.pub;
 		else
-			p.client.secrets.psk = no_psk;
+			p.client.rekey.cfg.secrets.psk = no_psk;
 		p.now = rekey_deadline(&p.client.rekey);
 		assert_true(expire(&p, &p.client));
 		assert_int_equal(tell(&p, &p.client, &p.server), i == 2);
@@ -516,7 +514,8 @@ without_secrets(void **state)
 
 	(void)state;
 	begin(&p);
-	p.client.rekey.cfg.secrets = p.server.rekey.cfg.secrets = NULL;
+	p.client.rekey.cfg.secrets.priv = NULL;
+	p.server.rekey.cfg.secrets.priv = NULL;
 	assert_int_equal(rekey_deadline(&p.client.rekey), NS_NEVER);
 	rekey_on_ask(&p.client.rekey, 0);
 	p.now = 1000 * SEC;

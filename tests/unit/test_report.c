@@ -202,6 +202,7 @@ udp_counters(const struct transport *t, struct tunnel_counters *ret_counters)
 						 .sent_bytes = 4000,
 						 .resent_bytes = 30,
 						 .refused_packets = 7,
+						 .rekeys = 8,
 						 .held_bytes = 65536};
 }
 
@@ -467,6 +468,7 @@ test_status(void **state)
 	expect_number(udp, "sent_bytes", 4000);
 	expect_number(udp, "resent_bytes", 30);
 	expect_number(udp, "refused_packets", 7);
+	expect_number(udp, "rekeys", 8);
 	expect_number(udp, "held_bytes", 65536);
 	expect_text(json_object_get(result, "auto"), "transport", "udp");
 	expect_number(json_object_get(result, "streams"), "open", 3);
