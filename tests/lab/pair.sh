@@ -24,6 +24,7 @@
 # PAIR_CLIENT_GENERAL, PAIR_SERVER_GENERAL, PAIR_PEER, PAIR_CLIENT_EXTRA: lines for
 # [general], [general], [peer home] and the end of client.conf. PAIR_ENDPOINT: where
 # the client finds the server. PAIR_TRANSPORT: of the client's listeners.
+# PAIR_CLIENT_RUN, PAIR_SERVER_RUN: arrays, what the daemons are run by.
 
 PAIR_CLIENT=
 PAIR_SERVER=
@@ -33,6 +34,8 @@ PAIR_CLIENT_GENERAL=${PAIR_CLIENT_GENERAL:-}
 PAIR_SERVER_GENERAL=${PAIR_SERVER_GENERAL:-}
 PAIR_PEER=${PAIR_PEER:-}
 PAIR_CLIENT_EXTRA=${PAIR_CLIENT_EXTRA:-}
+PAIR_CLIENT_RUN=()
+PAIR_SERVER_RUN=()
 
 pair_key()
 {
@@ -101,14 +104,15 @@ pair_server()
 	# shellcheck disable=SC2016 # for the inner shell
 	LAB_LOG=$LAB_DIR/server.log lab_spawn server unshare -m sh -c '
 		[ ! -e /etc/resolv.conf ] || mount --bind "$0" /etc/resolv.conf || exit 1
-		exec "$@"' "$LAB_DIR/resolv.conf" "$B/mpproxyd" -c "$LAB_DIR/server.conf"
+		exec "$@"' "$LAB_DIR/resolv.conf" "${PAIR_SERVER_RUN[@]}" "$B/mpproxyd" -c "$LAB_DIR/server.conf"
 	PAIR_SERVER=$LAB_PID
 	wait_until 5 pair_is server status .role server
 }
 
 pair_client()
 {
-	LAB_LOG=$LAB_DIR/client.log lab_spawn client "$B/mpproxyd" -c "$LAB_DIR/client.conf"
+	LAB_LOG=$LAB_DIR/client.log lab_spawn client "${PAIR_CLIENT_RUN[@]}" \
+		"$B/mpproxyd" -c "$LAB_DIR/client.conf"
 	PAIR_CLIENT=$LAB_PID
 	wait_until 5 pair_is client status .role client
 }
