@@ -16,7 +16,7 @@
 #define RACE_AFTER NS_PER_SEC
 #define ROTATE     (2 * NS_PER_SEC)
 /* The server forgets a session after SESSION_HOLD, which is longer. */
-#define KEPT_FOR   (30 * NS_PER_SEC)
+#define KEPT_FOR   (50 * NS_PER_SEC)
 
 enum { LOOKUP_EVERY = 120, /* ticks without a session */ MEMORY = 64 * 1024 * 1024 };
 
