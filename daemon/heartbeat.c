@@ -59,11 +59,14 @@ rest(struct heartbeat *h)
 	timer_set(&h->timer, h->failures < FAILURES_SOON ? RETRY_SOON : RETRY_LATE);
 }
 
+/* `why` NULL: nothing but silence. */
 static void
 fail(struct heartbeat *h, const char *why)
 {
+	ns_t asked_at = h->pinged_at != 0 ? h->pinged_at : h->state_at;
+
 	rest(h);
-	uplinks_silent(h->client->uplinks, h->uplink, why);
+	uplinks_silent(h->client->uplinks, h->uplink, TRANSPORT_MPTCP, asked_at, why);
 }
 
 static void
@@ -85,7 +88,7 @@ connect_now(struct heartbeat *h)
 	tc.device = h->uplink->interface;
 	fd = tcp_connect_start(&tc);
 	if (fd < 0 || leg_start(&h->leg, c->loop, fd, on_ready, h) < 0) {
-		snprintf(why, sizeof(why), "no route to the server: %s",
+		snprintf(why, sizeof(why), "no route: %s",
 			 fd < 0 ? strerror(-fd) : "no memory");
 		if (fd >= 0)
 			close(fd);
@@ -139,7 +142,9 @@ heard(struct heartbeat *h)
 	/* Up slowly, down at once: a queue that has gone says nothing any more. */
 	h->srtt = h->srtt == 0 || rtt < h->srtt ? rtt : h->srtt + (rtt - h->srtt) / 8;
 	h->failures = 0;
-	uplinks_heard(h->client->uplinks, h->uplink, h->srtt);
+	uplinks_heard(h->client->uplinks, h->uplink, TRANSPORT_MPTCP,
+		      &(struct hearing_answer){.at = loop_now(h->client->loop),
+					       .srtt = h->srtt});
 	timer_set(&h->timer,
 		  mptcp_client_is_busy(h->client) ? HEARTBEAT_BUSY : HEARTBEAT_IDLE);
 }
@@ -203,7 +208,7 @@ on_connected(struct heartbeat *h)
 		timer_set(&h->timer, patience(h));
 		return;
 	}
-	snprintf(why, sizeof(why), "the server is not reached: %s", strerror(-err));
+	snprintf(why, sizeof(why), "not reached: %s", strerror(-err));
 	fail(h, why);
 	if (err == -ECONNREFUSED)
 		mptcp_client_session_doubtful(h->client, "it refuses connections");
@@ -224,7 +229,7 @@ on_ready(void *arg, int what)
 	if (err == 0 && (what & LOOP_READ))
 		err = read_leg(h);
 	if (err < 0) {
-		fail(h, "the connection to the server ended");
+		fail(h, "the connection ended");
 		if (err == -ECONNABORTED || err == -ECONNRESET)
 			mptcp_client_session_doubtful(h->client,
 						      "it closed a heartbeat");
@@ -239,16 +244,12 @@ static void
 on_timer(void *arg)
 {
 	struct heartbeat *h = arg;
-	ns_t now = loop_now(h->client->loop);
-	char why[96];
 
 	switch (h->state) {
 	case HEARTBEAT_REST: connect_now(h); return;
-	case HEARTBEAT_CONNECTING:
-		fail(h, "the server does not answer over this uplink");
-		return;
+	case HEARTBEAT_CONNECTING: fail(h, NULL); return;
 	case HEARTBEAT_GREETING:
-		fail(h, "the server takes connections but does not answer");
+		fail(h, "takes connections but does not answer");
 		mptcp_client_session_doubtful(h->client, "it does not answer");
 		return;
 	case HEARTBEAT_BEATING: break;
@@ -258,9 +259,7 @@ on_timer(void *arg)
 			rest(h);
 		return;
 	}
-	snprintf(why, sizeof(why), "no answer from the server for %.1f s",
-		 (double)(now - h->pinged_at) / 1e9);
-	fail(h, why);
+	fail(h, NULL);
 }
 
 void

@@ -196,7 +196,9 @@ uplink_changed(struct transport *base, struct uplink *u)
 
 	h->ifindex = u->ifindex;
 	heartbeat_refresh(h, u, anew);
-	if (!uplink_is_usable(u))
+	if (u->state == UPLINK_SUSPECT)
+		heartbeat_hurry(h);
+	if (!uplink_is_heard(u, TRANSPORT_MPTCP))
 		mptcp_pool_uplink_gone(c, u);
 	mptcp_race_hurry(c->race);
 	mptcp_pool_refill(c);
@@ -210,7 +212,7 @@ health(const struct transport *base)
 	struct transport_health h = {0};
 
 	for (size_t i = 0; i < uplinks_count(c->uplinks) && c->session.up; i++)
-		h.works |= uplink_is_usable(uplinks_at(c->uplinks, i));
+		h.works |= uplink_is_heard(uplinks_at(c->uplinks, i), TRANSPORT_MPTCP);
 	if (!h.works)
 		h.handicap = "mptcp: there is no session with the server";
 	else if (c->mptcp.stripped)

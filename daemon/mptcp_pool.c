@@ -11,6 +11,12 @@
 #define GREETING_LIFE (5 * NS_PER_SEC)
 #define KEEPALIVE     (60 * NS_PER_SEC)
 
+static ns_t
+srtt_of(const struct uplink *u)
+{
+	return u->hearing.by[TRANSPORT_MPTCP].srtt;
+}
+
 /* The better of two uplinks for a first subflow; NULL is worse than any. */
 static const struct uplink *
 better(const struct uplink *a, const struct uplink *b)
@@ -19,7 +25,7 @@ better(const struct uplink *a, const struct uplink *b)
 		return a != NULL ? a : b;
 	if (a->priority != b->priority)
 		return a->priority < b->priority ? a : b;
-	return a->srtt <= b->srtt ? a : b;
+	return srtt_of(a) <= srtt_of(b) ? a : b;
 }
 
 static bool
@@ -46,7 +52,7 @@ best_uplink(const struct mptcp_client *c, const struct uplink *not_this, bool wi
 	for (size_t i = 0; i < uplinks_count(c->uplinks); i++) {
 		const struct uplink *u = uplinks_at(c->uplinks, i);
 
-		if (u != not_this && uplink_is_usable(u) &&
+		if (u != not_this && uplink_is_heard(u, TRANSPORT_MPTCP) &&
 		    endpoints_for(&c->endpoints, u) != NULL &&
 		    (!with_room || has_room(c, u)))
 			best = better(best, u);
@@ -91,7 +97,8 @@ open_socket(struct mptcp_client *c, const struct uplink *u)
 static void
 connect_leg(struct mptcp_client *c, struct mptcp_stream *s, const struct uplink *u)
 {
-	ns_t patience = u->srtt == 0 ? NS_PER_SEC : 3 * u->srtt + CONNECT_LEAST;
+	ns_t srtt = srtt_of(u);
+	ns_t patience = srtt == 0 ? NS_PER_SEC : 3 * srtt + CONNECT_LEAST;
 	int fd = open_socket(c, u);
 
 	s->uplink = u;
@@ -205,9 +212,9 @@ take_idle(struct mptcp_client *c)
 
 		if (best == NULL)
 			best = s;
-		else if (!uplink_is_usable(s->uplink))
+		else if (!uplink_is_heard(s->uplink, TRANSPORT_MPTCP))
 			continue;
-		else if (!uplink_is_usable(best->uplink) ||
+		else if (!uplink_is_heard(best->uplink, TRANSPORT_MPTCP) ||
 			 better(best->uplink, s->uplink) == s->uplink)
 			best = s;
 	}
@@ -305,7 +312,8 @@ mptcp_pool_refill(struct mptcp_client *c)
 
 		if (u == best)
 			refill_uplink(c, u, c->target);
-		else if (uplink_is_usable(u) && u->priority == best->priority &&
+		else if (uplink_is_heard(u, TRANSPORT_MPTCP) &&
+			 u->priority == best->priority &&
 			 endpoints_for(&c->endpoints, u) != NULL)
 			refill_uplink(c, u, 1);
 	}

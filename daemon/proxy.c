@@ -35,9 +35,6 @@ on_uplink(void *arg, struct uplink *u)
 {
 	struct proxy *p = arg;
 
-	log_info("uplink %s: name=%s interface=%s priority=%s reason=\"%s\"",
-		 uplink_state_name(u->state), u->name, u->interface,
-		 config_priority_name(u->priority), u->reason);
 	subflows_uplink_changed(p->subflows, u);
 	tunnel_uplink_changed(p->tunnel, u);
 }

@@ -238,6 +238,23 @@ count_subflows(void *arg, const struct tunnel_stream_info *info)
 }
 
 static json_t *
+report_hearing(const struct proxy *p, const struct hearing_part *part)
+{
+	static const char *const labels[] = {
+		[HEARING_NOTHING] = "probing",
+		[HEARING_ANSWERS] = "active",
+		[HEARING_DOUBT] = "suspect",
+		[HEARING_SILENCE] = "dead",
+	};
+	ns_t now = loop_now(p->loop);
+
+	return json_pack("{s:s, s:o, s:o}", "state", labels[part->state], "srtt_ms",
+			 report_known_ms(part->srtt), "heard_ms_ago",
+			 part->heard_at == 0 ? json_null()
+					     : report_ms(now - part->heard_at));
+}
+
+static json_t *
 report_uplink(const struct proxy *p, const struct uplink *u, unsigned subflows)
 {
 	json_t *addresses = json_array();
@@ -246,14 +263,17 @@ report_uplink(const struct proxy *p, const struct uplink *u, unsigned subflows)
 		json_array_append_new(addresses, report_addr(&u->v4));
 	if (u->v6.family != 0)
 		json_array_append_new(addresses, report_addr(&u->v6));
-	return json_pack(
-		"{s:i, s:o, s:o, s:s, s:I, s:o, s:s, s:o, s:o, s:I}", "id", u->id,
-		"name", report_text(u->name), "ifname", report_text(u->interface),
-		"state", uplink_state_name(u->state), "state_s",
-		report_seconds(loop_now(p->loop) - u->state_at), "reason",
-		report_text(u->reason), "priority", config_priority_name(u->priority),
-		"addresses", addresses, "srtt_ms", report_known_ms(u->srtt), "subflows",
-		(json_int_t)subflows);
+	return json_pack("{s:i, s:o, s:o, s:s, s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:I}",
+			 "id", u->id, "name", report_text(u->name), "ifname",
+			 report_text(u->interface), "state",
+			 uplink_state_name(u->state), "state_s",
+			 report_seconds(loop_now(p->loop) - u->state_at), "reason",
+			 report_text(uplink_reason(u, loop_now(p->loop)).s), "udp",
+			 report_hearing(p, &u->hearing.by[TRANSPORT_UDP]), "mptcp",
+			 report_hearing(p, &u->hearing.by[TRANSPORT_MPTCP]), "priority",
+			 config_priority_name(u->priority), "addresses", addresses,
+			 "srtt_ms", report_known_ms(hearing_srtt(&u->hearing)),
+			 "subflows", (json_int_t)subflows);
 }
 
 json_t *

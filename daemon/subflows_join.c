@@ -25,7 +25,7 @@ is_wanted(const struct subflows *s, const struct subflow *sf)
 	const struct uplink *u = uplink_of(s, sf);
 	const struct addr *a;
 
-	if (u == NULL || !uplink_is_usable(u))
+	if (u == NULL || !uplink_is_heard(u, TRANSPORT_MPTCP))
 		return false;
 	a = uplink_addr(u, sf->local.family);
 	return a != NULL && addr_same_ip(a, &sf->local);
@@ -116,7 +116,9 @@ find_by_uplink(struct leg_subflows *ls, uint8_t id)
 static bool
 may_join(const struct subflow *sf, const struct uplink *u, ns_t now)
 {
-	return now >= sf->retry_at && (sf->lost_at == 0 || u->heard_at > sf->lost_at);
+	return now >= sf->retry_at &&
+	       (sf->lost_at == 0 ||
+		u->hearing.by[TRANSPORT_MPTCP].heard_at > sf->lost_at);
 }
 
 static bool
@@ -161,7 +163,7 @@ place_for(const struct subflows *s, struct leg_subflows *ls, const struct uplink
 		const struct uplink *owner = uplink_of(s, sf);
 
 		if (sf->state == SUBFLOW_NONE &&
-		    (owner == NULL || !uplink_is_usable(owner) ||
+		    (owner == NULL || !uplink_is_heard(owner, TRANSPORT_MPTCP) ||
 		     sf->failures >= TRIES_OF_ONE))
 			found = sf;
 	}
@@ -193,7 +195,8 @@ join_missing(struct subflows *s, struct leg_subflows *ls, ns_t now)
 	for (size_t i = 0; i < uplinks_count(s->uplinks); i++) {
 		const struct uplink *u = uplinks_at(s->uplinks, i);
 
-		if (uplink_is_usable(u) && uplink_addr(u, ls->remote.family) != NULL)
+		if (uplink_is_heard(u, TRANSPORT_MPTCP) &&
+		    uplink_addr(u, ls->remote.family) != NULL)
 			complete &= join_over(s, ls, u, now);
 	}
 	return complete;

@@ -55,12 +55,30 @@ on_news(void *arg, struct stream *st, uint8_t news)
 		udp_stream_news(st->user, news);
 }
 
+static bool
+is_tcp(const void *owner, uint32_t via)
+{
+	const struct udp_client *c = owner;
+
+	return c->ports.at[via].over_tcp;
+}
+
+static void
+on_work(void *arg)
+{
+	struct udp_client *c = arg;
+	const struct udp_status_names names = {c->config->server.name, is_tcp, c};
+
+	udp_status_tell(c->session.core, &names, c->uplinks);
+}
+
 /* The session and its streams are over. */
 static void
 drop_session(struct udp_client *c)
 {
 	tunnel_udp_reset_streams(&c->udp, &c->session);
 	udp_status_add(c->session.core, true, &c->udp.base.counters);
+	udp_status_lost(c->uplinks, loop_now(c->loop));
 	udp_session_done(&c->session);
 	for (size_t i = 0; i < UDP_PORTS_MAX; i++)
 		c->ports.at[i].subflow = 0;
@@ -151,7 +169,8 @@ begin_session(struct udp_client *c, const struct initiator_result *r,
 		.memory = MEMORY,
 		.rekey.secrets = identity_secrets(c->race.me),
 	};
-	const struct udp_session_handler handler = {on_send, on_news, on_over, c};
+	const struct udp_session_handler handler = {on_send, on_news, on_work, on_over,
+						    c};
 
 	if (udp_session_init(&c->session, c->loop, &cfg, &r->keys, &handler) < 0) {
 		log_warn("no memory for a session");
@@ -252,13 +271,6 @@ close_port(struct udp_client *c, struct udp_port *p)
 	on_lost(c, p);
 }
 
-static bool
-is_wanted(const struct uplink *u)
-{
-	return u->state == UPLINK_PROBING || u->state == UPLINK_ACTIVE ||
-	       u->state == UPLINK_DEAD;
-}
-
 /* Closes what this uplink cannot have any more. Returns whether one is left. */
 static bool
 keep_ports(struct udp_client *c, const struct uplink *u)
@@ -272,7 +284,7 @@ keep_ports(struct udp_client *c, const struct uplink *u)
 		if (p->uplink != u || (!p->open && !udp_port_is_opening(p)))
 			continue;
 		local = uplink_addr(u, p->remote.family);
-		if (!is_wanted(u) || local == NULL ||
+		if (!uplink_is_judged(u) || local == NULL ||
 		    (p->open && !addr_same_ip(&p->local, local))) {
 			close_port(c, p);
 			continue;
@@ -290,7 +302,7 @@ refresh_uplink(struct udp_client *c, const struct uplink *u)
 	const struct addr *remote = endpoints_for(&c->endpoints, u);
 	struct udp_port *p;
 
-	if (keep_ports(c, u) || remote == NULL || !is_wanted(u))
+	if (keep_ports(c, u) || remote == NULL || !uplink_is_judged(u))
 		return;
 	p = udp_ports_find(&c->ports, u, remote, false);
 	if (p != NULL)
@@ -408,14 +420,6 @@ static const char *
 state_text(const struct transport *base)
 {
 	return container_of(base, struct udp_client, udp.base)->state_text;
-}
-
-static bool
-is_tcp(const void *owner, uint32_t via)
-{
-	const struct udp_client *c = owner;
-
-	return c->ports.at[via].over_tcp;
 }
 
 static void

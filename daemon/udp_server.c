@@ -177,7 +177,7 @@ make_session(struct udp_server *sv, struct pending *p)
 		.rekey.secrets = peers_secrets(peer),
 	};
 	struct server_session *ss = calloc(1, sizeof(*ss));
-	struct udp_session_handler handler = {on_send, on_news, on_over, ss};
+	struct udp_session_handler handler = {on_send, on_news, NULL, on_over, ss};
 
 	if (ss == NULL ||
 	    udp_session_init(&ss->us, sv->loop, &cfg, &p->keys, &handler) < 0) {

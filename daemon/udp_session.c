@@ -49,6 +49,8 @@ work(struct deferred *d)
 		us->handler.on_over(us->handler.arg);
 		return;
 	}
+	if (us->handler.on_work != NULL)
+		us->handler.on_work(us->handler.arg);
 	at = session_deadline(us->core);
 	timer_set(&us->timer, at == NS_NEVER ? NS_NEVER : max_ns(at - now, 0));
 }

@@ -18,6 +18,8 @@ struct udp_session_handler {
 	void (*on_send)(void *arg, const struct burst *b);
 	/* `news` of a stream; its user is who opened it, NULL for a new one. */
 	void (*on_news)(void *arg, struct stream *st, uint8_t news);
+	/* After each turn of work: subflows may have changed. NULL: nobody asks. */
+	void (*on_work)(void *arg);
 	/* The peer broke the protocol or closed it; _done it, not at once. */
 	void (*on_over)(void *arg);
 	void *arg;

@@ -58,6 +58,12 @@ describe(const struct subflow *sf, ns_t now, struct subflow_info *info)
 	info->mtu = sf->mtu.current;
 }
 
+static bool
+is_tcp(const struct udp_status_names *names, const struct subflow *sf)
+{
+	return names->is_tcp != NULL && names->is_tcp(names->owner, sf->via);
+}
+
 void
 udp_status_each(const struct session *s, const struct udp_status_names *names, ns_t now,
 		subflow_info_fn fn, void *arg)
@@ -68,11 +74,85 @@ udp_status_each(const struct session *s, const struct udp_status_names *names, n
 
 		if (sf == NULL)
 			continue;
-		if (names->is_tcp != NULL && names->is_tcp(names->owner, sf->via))
+		if (is_tcp(names, sf))
 			info.carrier = "tcp";
 		describe(sf, now, &info);
 		fn(arg, &info);
 	}
+}
+
+/* What tells most about its uplink: who is heard, without TCP if possible. */
+static unsigned
+rank(const struct subflow *sf, bool over_tcp)
+{
+	switch (sf->state) {
+	case SUBFLOW_JOINING: return 0;
+	case SUBFLOW_DEAD: return 1;
+	case SUBFLOW_SUSPECT: return 2;
+	case SUBFLOW_ACTIVE: return over_tcp ? 3 : 4;
+	}
+	return 0;
+}
+
+/* The best of an uplink's subflows. */
+struct ear {
+	const struct subflow *sf; /* NULL: none */
+	bool over_tcp;
+};
+
+static void
+tell(struct uplinks *us, struct uplink *u, const struct ear *e)
+{
+	const struct subflow *sf = e->sf;
+	const struct hearing_answer a = {
+		.at = max_ns(sf->heard_at, sf->acked_at),
+		.srtt = sf->rtt.srtt,
+		.over_tcp = e->over_tcp,
+	};
+
+	switch (sf->state) {
+	case SUBFLOW_JOINING: return;
+	case SUBFLOW_ACTIVE: uplinks_heard(us, u, TRANSPORT_UDP, &a); return;
+	case SUBFLOW_SUSPECT:
+		uplinks_doubted(us, u, TRANSPORT_UDP, sf->state_at);
+		return;
+	case SUBFLOW_DEAD:
+		uplinks_silent(us, u, TRANSPORT_UDP, sf->state_at, NULL);
+		return;
+	}
+}
+
+void
+udp_status_tell(const struct session *s, const struct udp_status_names *names,
+		struct uplinks *us)
+{
+	struct ear best[UPLINKS_MAX + 1] = {0};
+
+	for (unsigned id = 0; id < SESSION_SUBFLOWS_MAX; id++) {
+		const struct subflow *sf = session_subflow(s, (uint8_t)id);
+		struct ear e = {.sf = sf}, *b;
+
+		if (sf == NULL || sf->uplink > UPLINKS_MAX)
+			continue;
+		e.over_tcp = is_tcp(names, sf);
+		b = &best[sf->uplink];
+		if (b->sf == NULL || rank(sf, e.over_tcp) > rank(b->sf, b->over_tcp))
+			*b = e;
+	}
+	for (size_t i = 0; i < uplinks_count(us); i++) {
+		struct uplink *u = uplinks_at(us, i);
+
+		if (best[u->id].sf != NULL)
+			tell(us, u, &best[u->id]);
+	}
+}
+
+void
+udp_status_lost(struct uplinks *us, ns_t now)
+{
+	for (size_t i = 0; i < uplinks_count(us); i++)
+		uplinks_silent(us, uplinks_at(us, i), TRANSPORT_UDP, now,
+			       "no session with the server");
 }
 
 void

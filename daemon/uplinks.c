@@ -11,6 +11,7 @@
 struct slot {
 	struct uplink uplink;
 	bool changed; /* to be told in this turn */
+	bool loud;    /* and worth a line in the log */
 };
 
 struct uplinks {
@@ -30,6 +31,7 @@ static const char *const state_names[] = {
 	[UPLINK_NO_ADDRESS] = "no-address",
 	[UPLINK_PROBING] = "probing",
 	[UPLINK_ACTIVE] = "active",
+	[UPLINK_SUSPECT] = "suspect",
 	[UPLINK_DEAD] = "dead",
 	[UPLINK_OFF] = "off",
 };
@@ -37,24 +39,40 @@ static const char *const state_names[] = {
 /* Changes are told at the end of the turn, never from inside a call. */
 
 static void
+log_state(const struct uplinks *us, const struct slot *slot)
+{
+	const struct uplink *u = &slot->uplink;
+	__typeof__(log_info) *say = slot->loud ? log_info : log_debug;
+
+	say("uplink %s: name=%s interface=%s priority=%s reason=\"%s\"",
+	    uplink_state_name(u->state), u->name, u->interface,
+	    config_priority_name(u->priority), uplink_reason(u, loop_now(us->loop)).s);
+}
+
+static void
 tell_changes(struct deferred *d)
 {
 	struct uplinks *us = container_of(d, struct uplinks, tell);
 
 	for (size_t i = 0; i < us->n; i++) {
-		if (!us->slots[i].changed)
+		struct slot *slot = &us->slots[i];
+
+		if (!slot->changed)
 			continue;
-		us->slots[i].changed = false;
-		us->handler.on_change(us->handler.arg, &us->slots[i].uplink);
+		log_state(us, slot);
+		slot->changed = false;
+		slot->loud = false;
+		us->handler.on_change(us->handler.arg, &slot->uplink);
 	}
 }
 
 static void
-note_change(struct uplinks *us, struct uplink *u)
+note_change(struct uplinks *us, struct uplink *u, bool loud)
 {
 	struct slot *slot = container_of(u, struct slot, uplink);
 
 	slot->changed = true;
+	slot->loud |= loud;
 	loop_defer(us->loop, &us->tell, tell_changes);
 }
 
@@ -69,30 +87,41 @@ is_edge(enum uplink_state from, enum uplink_state to)
 	case UPLINK_NO_ADDRESS:
 	case UPLINK_PROBING:
 	case UPLINK_OFF: return true;
-	case UPLINK_ACTIVE: return from == UPLINK_PROBING || from == UPLINK_DEAD;
-	case UPLINK_DEAD: return from == UPLINK_ACTIVE;
+	case UPLINK_ACTIVE:
+		return from == UPLINK_PROBING || from == UPLINK_SUSPECT ||
+		       from == UPLINK_DEAD;
+	case UPLINK_SUSPECT: return from == UPLINK_ACTIVE || from == UPLINK_DEAD;
+	case UPLINK_DEAD: return from == UPLINK_ACTIVE || from == UPLINK_SUSPECT;
 	}
 	return false;
 }
 
 static void
-enter(struct uplinks *us, struct uplink *u, enum uplink_state next, const char *reason)
+enter(struct uplinks *us, struct uplink *u, enum uplink_state next)
 {
 	assert(is_edge(u->state, next));
 
-	snprintf(u->reason, sizeof(u->reason), "%s", reason);
 	u->state = next;
 	u->state_at = loop_now(us->loop);
-	if (next != UPLINK_ACTIVE && next != UPLINK_DEAD)
-		u->srtt = 0;
-	note_change(us, u);
 }
 
-/* Whether it depends on the server's answers, and not on the interface, from here. */
-static bool
-is_judged(enum uplink_state s)
+/* What the interface says. */
+static void
+enter_unheard(struct uplinks *us, struct uplink *u, enum uplink_state next,
+	      const char *reason)
 {
-	return s == UPLINK_PROBING || s == UPLINK_ACTIVE || s == UPLINK_DEAD;
+	snprintf(u->reason, sizeof(u->reason), "%.*s", (int)sizeof(u->reason) - 1,
+		 reason);
+	u->hearing = (struct hearing){0};
+	enter(us, u, next);
+	note_change(us, u, true);
+}
+
+bool
+uplink_is_judged(const struct uplink *u)
+{
+	return u->state == UPLINK_PROBING || u->state == UPLINK_ACTIVE ||
+	       u->state == UPLINK_SUSPECT || u->state == UPLINK_DEAD;
 }
 
 /* What the interface allows; PROBING stands for all that is judged by answers. */
@@ -120,7 +149,7 @@ possible_state(const struct uplink *u, const struct netmon_interface *ifc,
 		errmsg_set(why, 0, "no address on %s", u->interface);
 		return UPLINK_NO_ADDRESS;
 	}
-	errmsg_set(why, 0, "no answer from the server yet");
+	why->text[0] = '\0'; /* for the transports to say */
 	return UPLINK_PROBING;
 }
 
@@ -190,13 +219,13 @@ refresh(struct uplinks *us, struct uplink *u)
 	moved |= replace_addr(&u->v4, &v4, &changed);
 	moved |= replace_addr(&u->v6, &v6, &changed);
 	if (changed)
-		note_change(us, u);
+		note_change(us, u, true);
 	possible = possible_state(u, ifc, &why);
-	if (possible == UPLINK_PROBING && is_judged(u->state) && !moved)
+	if (possible == UPLINK_PROBING && uplink_is_judged(u) && !moved)
 		return;
 	if (possible == UPLINK_PROBING || possible != u->state ||
 	    strcmp(why.text, u->reason) != 0)
-		enter(us, u, possible, why.text);
+		enter_unheard(us, u, possible, why.text);
 }
 
 /* The list */
@@ -334,9 +363,9 @@ uplinks_find(struct uplinks *us, const char *name_or_interface)
 }
 
 bool
-uplink_is_usable(const struct uplink *u)
+uplink_is_heard(const struct uplink *u, enum config_transport by)
 {
-	return u->state == UPLINK_ACTIVE;
+	return u->hearing.by[by].state == HEARING_ANSWERS;
 }
 
 const struct addr *
@@ -359,26 +388,68 @@ uplinks_set_priority(struct uplinks *us, struct uplink *u, enum config_priority 
 	if (u->priority == p)
 		return;
 	u->priority = p;
-	note_change(us, u);
+	note_change(us, u, true);
 	refresh(us, u);
 }
 
-void
-uplinks_heard(struct uplinks *us, struct uplink *u, ns_t srtt)
+struct hearing_text
+uplink_reason(const struct uplink *u, ns_t now)
 {
-	if (!is_judged(u->state))
+	struct hearing_text t;
+
+	if (uplink_is_judged(u))
+		return hearing_format(&u->hearing, now);
+	snprintf(t.s, sizeof(t.s), "%s", u->reason);
+	return t;
+}
+
+static enum uplink_state
+state_by(enum hearing_state verdict)
+{
+	switch (verdict) {
+	case HEARING_NOTHING: return UPLINK_PROBING;
+	case HEARING_ANSWERS: return UPLINK_ACTIVE;
+	case HEARING_DOUBT: return UPLINK_SUSPECT;
+	case HEARING_SILENCE: return UPLINK_DEAD;
+	}
+	return UPLINK_DEAD;
+}
+
+/* A transport said something. Doubts come and go: they are not for the log. */
+static void
+conclude(struct uplinks *us, struct uplink *u, bool changed, bool loud)
+{
+	enum uplink_state next = state_by(hearing_verdict(&u->hearing));
+
+	if (next != u->state)
+		enter(us, u, next);
+	else if (!changed)
 		return;
-	u->srtt = srtt;
-	u->heard_at = loop_now(us->loop);
-	if (u->state != UPLINK_ACTIVE)
-		enter(us, u, UPLINK_ACTIVE, "the server answers");
+	note_change(us, u, loud);
 }
 
 void
-uplinks_silent(struct uplinks *us, struct uplink *u, const char *why)
+uplinks_heard(struct uplinks *us, struct uplink *u, enum config_transport by,
+	      const struct hearing_answer *a)
 {
-	if (u->state == UPLINK_ACTIVE)
-		enter(us, u, UPLINK_DEAD, why);
-	else if (is_judged(u->state))
-		snprintf(u->reason, sizeof(u->reason), "%s", why);
+	bool was_in_doubt = u->hearing.by[by].state == HEARING_DOUBT;
+
+	if (uplink_is_judged(u))
+		conclude(us, u, hearing_answered(&u->hearing, by, a), !was_in_doubt);
+}
+
+void
+uplinks_doubted(struct uplinks *us, struct uplink *u, enum config_transport by,
+		ns_t asked_at)
+{
+	if (uplink_is_judged(u))
+		conclude(us, u, hearing_doubted(&u->hearing, by, asked_at), false);
+}
+
+void
+uplinks_silent(struct uplinks *us, struct uplink *u, enum config_transport by,
+	       ns_t asked_at, const char *why)
+{
+	if (uplink_is_judged(u))
+		conclude(us, u, hearing_silent(&u->hearing, by, asked_at, why), true);
 }

@@ -2,14 +2,14 @@
  * uplinks - the interfaces that may be used, their policy and their state.
  *
  * Model:   an uplink per [uplink NAME], and one per interface that [uplinks]
- *          allow matches; netmon tells what the interface can do, the
- *          heartbeat tells whether the server is heard over it.
+ *          allow matches; netmon tells what the interface can do, each
+ *          transport whether it hears the server over it (hearing.h).
  *
  *	           interface there   up and carrier    has an address
  *	  ABSENT ----------------> DOWN -----------> NO_ADDRESS ------> PROBING
- *	                                                      heard  |   ^
- *	                                                             v   | silent
- *	  OFF: priority never, whatever the rest                    ACTIVE -> DEAD
+ *	                                                   any hears it  |
+ *	                                                                 v
+ *	  OFF: priority never, whatever the rest      DEAD <- SUSPECT <-> ACTIVE
  *
  *          DEAD -> ACTIVE when it is heard again. Any state goes back to the
  *          left when the interface does.
@@ -20,6 +20,7 @@
 
 #include "common/addr.h"
 #include "daemon/config.h"
+#include "daemon/hearing.h"
 #include "daemon/io/loop.h"
 #include "daemon/io/netmon.h"
 
@@ -29,6 +30,7 @@ enum uplink_state {
 	UPLINK_NO_ADDRESS,
 	UPLINK_PROBING,
 	UPLINK_ACTIVE,
+	UPLINK_SUSPECT,
 	UPLINK_DEAD,
 	UPLINK_OFF,
 };
@@ -42,15 +44,15 @@ struct uplink {
 	enum config_priority priority;
 	enum uplink_state state;
 	ns_t state_at;
-	char reason[96]; /* of the state, in plain words */
-	ns_t srtt;       /* of the heartbeat; 0: not measured yet */
-	ns_t heard_at;   /* the last uplinks_heard() */
+	char reason[96];        /* of a state before PROBING, in plain words */
+	struct hearing hearing; /* what the others come from */
 };
 
 struct uplinks;
 
 struct uplinks_handler {
-	/* State, addresses or priority of `u` changed; not from inside a call. */
+	/* State, addresses, priority or who hears `u` changed; not from inside a
+	 * call. */
 	void (*on_change)(void *arg, struct uplink *u);
 	void *arg;
 };
@@ -64,17 +66,25 @@ struct uplink *uplinks_at(struct uplinks *us, size_t i);
 struct uplink *uplinks_by_id(struct uplinks *us, uint8_t id); /* or NULL */
 struct uplink *uplinks_find(struct uplinks *us, const char *name_or_interface);
 
-/* May carry data now: ACTIVE. */
-bool uplink_is_usable(const struct uplink *u);
+/* The interface is fit; the server's answers say what the uplink is. */
+bool uplink_is_judged(const struct uplink *u);
+/* This transport hears the server over it, and so may use it. */
+bool uplink_is_heard(const struct uplink *u, enum config_transport by);
 /* Its address of that family, port 0, or NULL. */
 const struct addr *uplink_addr(const struct uplink *u, uint8_t family);
 const char *uplink_state_name(enum uplink_state s); /* "no-address" */
+/* Why it is in its state, in plain words. */
+struct hearing_text uplink_reason(const struct uplink *u, ns_t now);
 
 void uplinks_set_priority(struct uplinks *us, struct uplink *u, enum config_priority p);
 
-/* The heartbeat's verdicts. `srtt` as measured; `why` in plain words. */
-void uplinks_heard(struct uplinks *us, struct uplink *u, ns_t srtt);
-void uplinks_silent(struct uplinks *us, struct uplink *u, const char *why);
+/* What a transport hears over `u`; see hearing.h. */
+void uplinks_heard(struct uplinks *us, struct uplink *u, enum config_transport by,
+		   const struct hearing_answer *a);
+void uplinks_doubted(struct uplinks *us, struct uplink *u, enum config_transport by,
+		     ns_t asked_at);
+void uplinks_silent(struct uplinks *us, struct uplink *u, enum config_transport by,
+		    ns_t asked_at, const char *why);
 /* netmon's on_change ends here. */
 void uplinks_refresh(struct uplinks *us);
 

@@ -73,6 +73,60 @@ test_cut()
 	check "back: active at the client" wait_until 3 is_subflow client 2 state active
 }
 
+uplink()
+{
+	pair_value client uplinks "[.uplinks[] | select(.name == \"$1\")][0].$2"
+}
+
+is_uplink()
+{
+	[ "$(uplink "$1" "$2")" = "$3" ]
+}
+
+is_not_active()
+{
+	! is_uplink "$1" state active
+}
+
+# idle_death WHAT: nothing is sent but what asks whether the other end is there
+idle_death()
+{
+	local at
+	lab_set dsl state=silent
+	at=$(lab_now_ms)
+	check "$1: idle death is noticed" wait_until 3 is_not_active dsl
+	check_between "$1: after, ms" $(($(lab_now_ms) - at)) 0 2000
+	check "$1: the uplink is dead" wait_until 3 is_uplink dsl state dead
+	check "$1: and says why" grep -q "udp: no answer for .* s; mptcp: no" <(uplink dsl reason)
+	check "$1: the other is active" is_uplink fibre state active
+	lab_set dsl state=up
+	check "$1: active again" wait_until 5 is_uplink dsl state active
+}
+
+# Without MPTCP in the kernel of either end, and without any TCP, udp is enough.
+without_mptcp()
+{
+	pair_stop || lab_die "a daemon does not end"
+	lab_in client sysctl -qw net.mptcp.enabled=0
+	lab_in server sysctl -qw net.mptcp.enabled=0
+	lab_in server nft -f - <<-END
+		table inet no_tcp {
+			chain in {
+				type filter hook input priority 0;
+				tcp dport 4433 drop
+			}
+		}
+	END
+	pair_server || lab_die "the server does not start: $(tail -n 5 "$LAB_DIR/server.log")"
+	pair_client || lab_die "the client does not start: $(tail -n 5 "$LAB_DIR/client.log")"
+	check "no MPTCP: both uplinks are active" wait_until 5 pair_ready 2
+	check "no MPTCP: by udp alone" is_uplink dsl state active
+	check "no MPTCP: mptcp hears nothing" is_uplink dsl mptcp.state probing
+	idle_death "no MPTCP"
+	lab_in client timeout 20 /usr/bin/python3 tests/e2e/visitor.py download 1000000 >"$LAB_DIR/small"
+	check "no MPTCP: a download" [ $? = 0 ]
+}
+
 lab_start
 lab_uplink fibre 30mbit 10ms
 lab_uplink dsl 15mbit 20ms
@@ -87,5 +141,8 @@ test_cut
 touch "$LAB_DIR/stop"
 wait $STREAM
 check "what came is right" [ $? = 0 ]
+check "idle: mptcp hears both as well" wait_until 5 is_uplink dsl mptcp.state active
+idle_death "idle"
+without_mptcp
 check "both daemons end cleanly" pair_stop
 finish

@@ -11,7 +11,7 @@
 #   pair_stop                  ends both with SIGTERM; fails unless both say 0
 #   pair_restart_client        with the configuration as it is now
 #   pair_ctl ROLE CMD...       mpproxyctl of client or server
-#   pair_ready N               N uplinks are active
+#   pair_ready N               N uplinks are active, as PAIR_TRANSPORT hears them
 #   pair_value ROLE CMD PATH   what jq finds there in the answer
 #   pair_is ROLE CMD PATH X    whether that is X
 #   origin_nginx               nginx on the origin's port 80 and 443 (TLS), files
@@ -134,9 +134,12 @@ pair_is()
 	[ "$(pair_value "$1" "$2" "$3")" = "$4" ]
 }
 
+# Uplinks over which the transport that is tested hears the server.
 pair_active()
 {
-	pair_value client uplinks '[.uplinks[] | select(.state == "active")] | length'
+	local by=mptcp
+	[ "$PAIR_TRANSPORT" != udp ] || by=udp
+	pair_value client uplinks "[.uplinks[] | select(.$by.state == \"active\")] | length"
 }
 
 pair_ready()

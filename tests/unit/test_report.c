@@ -323,10 +323,11 @@ static void
 test_uplinks(void **state)
 {
 	struct fixture *f = *state;
-	json_t *result, *dsl, *lte;
+	json_t *result, *dsl, *lte, *ago;
 
-	uplinks_heard(f->proxy.uplinks, uplinks_at(f->proxy.uplinks, 0),
-		      20 * NS_PER_MS);
+	uplinks_heard(f->proxy.uplinks, uplinks_at(f->proxy.uplinks, 0), TRANSPORT_UDP,
+		      &(struct hearing_answer){.at = loop_now(f->proxy.loop),
+					       .srtt = 20 * NS_PER_MS});
 	result = report_uplinks(&f->proxy);
 	dsl = json_array_get(json_object_get(result, "uplinks"), 0);
 	lte = json_array_get(json_object_get(result, "uplinks"), 1);
@@ -334,7 +335,15 @@ test_uplinks(void **state)
 	expect_text(dsl, "name", "dsl");
 	expect_text(dsl, "ifname", "ppp0");
 	expect_text(dsl, "state", "active");
+	expect_text(dsl, "reason", "udp: answers, 20 ms; mptcp: no answer yet");
 	expect_number(dsl, "srtt_ms", 20);
+	expect_text(json_object_get(dsl, "udp"), "state", "active");
+	expect_number(json_object_get(dsl, "udp"), "srtt_ms", 20);
+	ago = json_object_get(json_object_get(dsl, "udp"), "heard_ms_ago");
+	assert_true(json_is_real(ago) && json_real_value(ago) < 10000);
+	expect_text(json_object_get(dsl, "mptcp"), "state", "probing");
+	expect_null(json_object_get(dsl, "mptcp"), "srtt_ms");
+	expect_null(json_object_get(dsl, "mptcp"), "heard_ms_ago");
 	/* One of stream 1, one of the session. */
 	expect_number(dsl, "subflows", 2);
 	assert_string_equal(

@@ -175,7 +175,9 @@ on_beat(void *arg)
 		struct uplink *u = uplinks_at(f->uplinks, i);
 
 		if (!f->mute[u->id])
-			uplinks_heard(f->uplinks, u, NS_PER_MS);
+			uplinks_heard(f->uplinks, u, TRANSPORT_MPTCP,
+				      &(struct hearing_answer){.at = loop_now(f->loop),
+							       .srtt = NS_PER_MS});
 	}
 	timer_set(&f->beat, BEAT);
 }
@@ -444,7 +446,8 @@ check_silent_death(struct fixture *f, struct end *sender, struct end *receiver,
 			      (long long)((sender->dead_at - silent_at) / NS_PER_MS));
 		assert_true(sender->dead_at - silent_at <= 400 * NS_PER_MS);
 	} else {
-		uplinks_silent(f->uplinks, u, "no answer for 1 s");
+		uplinks_silent(f->uplinks, u, TRANSPORT_MPTCP, loop_now(f->loop),
+			       "no answer for 1 s");
 	}
 	await_subflows(f, 1, 1);
 	netlab_run_for(f->loop, 500 * NS_PER_MS);
@@ -505,8 +508,8 @@ test_last_one_is_kept(void **state)
 	netlab_silence(1);
 	netlab_silence(2);
 	f->mute[1] = f->mute[2] = true;
-	uplinks_silent(f->uplinks, f->u1, "silent");
-	uplinks_silent(f->uplinks, f->u2, "silent");
+	uplinks_silent(f->uplinks, f->u1, TRANSPORT_MPTCP, loop_now(f->loop), "silent");
+	uplinks_silent(f->uplinks, f->u2, TRANSPORT_MPTCP, loop_now(f->loop), "silent");
 	netlab_run_for(f->loop, 1500 * NS_PER_MS);
 	assert_true(count_up(&f->client.leg) >= 1);
 	netlab_unsilence(1);
@@ -593,7 +596,7 @@ all_are_active(void *arg)
 	size_t n = 0;
 
 	for (size_t i = 0; i < uplinks_count(f->uplinks); i++)
-		n += uplink_is_usable(uplinks_at(f->uplinks, i));
+		n += uplink_is_heard(uplinks_at(f->uplinks, i), TRANSPORT_MPTCP);
 	return n == SUBFLOWS_MAX + 3;
 }
 

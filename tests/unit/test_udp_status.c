@@ -4,6 +4,7 @@
  */
 #include "tests/unit/unit.h"
 
+#include "common/log.h"
 #include "daemon/udp_status.h"
 
 #include <stdlib.h>
@@ -35,6 +36,35 @@ addr_of(const char *text)
 
 	assert_int_equal(addr_parse(text, &a), 0);
 	return a;
+}
+
+/* Two interfaces with all that an uplink wants. */
+
+size_t
+netmon_count(const struct netmon *m)
+{
+	(void)m;
+	return 0;
+}
+
+const struct netmon_interface *
+netmon_at(const struct netmon *m, size_t i)
+{
+	(void)m;
+	(void)i;
+	return NULL;
+}
+
+const struct netmon_interface *
+netmon_find(const struct netmon *m, const char *name)
+{
+	static struct netmon_interface found;
+
+	(void)m;
+	found = (struct netmon_interface){
+		.index = name[0] - '0' + 1, .up = true, .carrier = true, .n_addrs = 1};
+	found.addrs[0] = addr_of("192.0.2.1:1");
+	return &found;
 }
 
 static struct session *
@@ -74,7 +104,7 @@ setup(void **state)
 	}
 	for (uint8_t i = 0; i < LINKS; i++) {
 		const struct subflow_way way = {p->at_client[i], p->at_server, i,
-						(uint8_t)(i + 7)};
+						(uint8_t)(i + 1)};
 
 		assert_int_equal(session_add_subflow(p->s[CLIENT], &way, i == 0, 0),
 				 i + 1);
@@ -225,8 +255,8 @@ test_names_and_addresses(void **state)
 		assert_string_equal(s->carrier, "udp");
 		assert_int_equal(c->id, i + 1);
 		assert_int_equal(s->id, i + 1);
-		assert_int_equal(c->uplink, i + 7);
-		assert_int_equal(s->uplink, i + 7);
+		assert_int_equal(c->uplink, i + 1);
+		assert_int_equal(s->uplink, i + 1);
 		assert_true(c->active && s->active);
 		assert_true(addr_equal(&c->local, &p->at_client[i]));
 		assert_true(addr_equal(&c->remote, &p->at_server));
@@ -325,6 +355,117 @@ test_priority(void **state)
 	}
 }
 
+/* --- what uplinks hear of it ----------------------------------------------------- */
+
+struct listener {
+	struct config config;
+	struct loop *loop;
+	struct uplinks *us;
+};
+
+static void
+on_change(void *arg, struct uplink *u)
+{
+	(void)arg;
+	(void)u;
+}
+
+static struct listener *
+listen_to(struct pair *p)
+{
+	const struct uplinks_handler handler = {.on_change = on_change};
+	struct listener *l = calloc(1, sizeof(*l));
+	struct errmsg why;
+
+	assert_non_null(l);
+	l->loop = loop_new();
+	l->config.n_uplinks = LINKS;
+	for (unsigned i = 0; i < LINKS; i++) {
+		l->config.uplinks[i].name[0] = (char)('0' + i);
+		l->config.uplinks[i].interface[0] = (char)('0' + i);
+	}
+	l->us = uplinks_new(l->loop, &l->config, NULL, &handler, &why);
+	assert_non_null(l->us);
+	join_both(p);
+	return l;
+}
+
+static void
+stop_listening(struct listener *l)
+{
+	uplinks_free(l->us);
+	loop_free(l->loop);
+	free(l);
+}
+
+static enum uplink_state
+told_state(const struct pair *p, struct listener *l, size_t i)
+{
+	const struct udp_status_names names = {.is_tcp = second_is_tcp};
+
+	udp_status_tell(p->s[CLIENT], &names, l->us);
+	return uplinks_at(l->us, i)->state;
+}
+
+/* How long until uplink 2 is told to be in that state. */
+static ns_t
+until(struct pair *p, struct listener *l, enum uplink_state state)
+{
+	ns_t since = p->now;
+
+	while (told_state(p, l, 1) != state) {
+		step(p);
+		assert_int_equal(told_state(p, l, 0), UPLINK_ACTIVE);
+		if (p->now - since > LIMIT)
+			fail_msg("never %s", uplink_state_name(state));
+	}
+	return p->now - since;
+}
+
+/* Nothing is sent, and still it is known: a ping a second, and a probe timeout. */
+static void
+test_idle_death_is_heard(void **state)
+{
+	struct pair *p = *state;
+	struct listener *l = listen_to(p);
+	ns_t found = 0;
+
+	assert_int_equal(told_state(p, l, 1), UPLINK_ACTIVE);
+	assert_non_null(strstr(uplink_reason(uplinks_at(l->us, 1), p->now).s,
+			       "udp: answers over TCP, "));
+	assert_null(strstr(uplink_reason(uplinks_at(l->us, 0), p->now).s, "TCP"));
+	/* Whenever in that second it dies. */
+	for (int i = 0; i < 100; i++) {
+		for (int k = 0; k < 600 + 2 * i; k++)
+			step(p);
+		p->cut[1] = true;
+		found = max_ns(found, until(p, l, UPLINK_SUSPECT));
+		until(p, l, UPLINK_DEAD);
+		p->cut[1] = false;
+		until(p, l, UPLINK_ACTIVE);
+	}
+	print_message("suspect after %lld ms at most\n",
+		      (long long)(found / NS_PER_MS));
+	assert_in_range(found, NS_PER_SEC, 1200 * NS_PER_MS);
+	stop_listening(l);
+}
+
+static void
+test_lost_session_is_silent(void **state)
+{
+	struct pair *p = *state;
+	struct listener *l = listen_to(p);
+
+	assert_int_equal(told_state(p, l, 0), UPLINK_ACTIVE);
+	udp_status_lost(l->us, p->now);
+	assert_int_equal(uplinks_at(l->us, 0)->state, UPLINK_DEAD);
+	assert_non_null(strstr(uplink_reason(uplinks_at(l->us, 0), p->now).s,
+			       "udp: no session with the server"));
+	/* The next one. */
+	assert_int_equal(told_state(p, l, 0), UPLINK_ACTIVE);
+	stop_listening(l);
+}
+
 #define WITH_PAIR(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int
@@ -335,7 +476,10 @@ main(void)
 		WITH_PAIR(test_figures),
 		WITH_PAIR(test_death_and_return),
 		WITH_PAIR(test_priority),
+		WITH_PAIR(test_idle_death_is_heard),
+		WITH_PAIR(test_lost_session_is_silent),
 	};
 
+	log_set_level(LOG_LEVEL_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

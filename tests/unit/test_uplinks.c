@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define PATIENCE (5 * NS_PER_SEC)
+#define UNHEARD  "udp: no answer yet; mptcp: no answer yet"
 
 struct fixture {
 	struct loop *loop;
@@ -97,7 +98,8 @@ is_there(void *arg)
 {
 	const struct expected *e = arg;
 
-	return e->u->state == e->state && strcmp(e->u->reason, e->reason) == 0;
+	return e->u->state == e->state &&
+	       strcmp(uplink_reason(e->u, 0).s, e->reason) == 0;
 }
 
 static void
@@ -107,7 +109,7 @@ expect(struct fixture *f, struct uplink *u, enum uplink_state state, const char 
 
 	if (!netlab_run(f->loop, is_there, &e, PATIENCE))
 		fail_msg("%s is %s, \"%s\", not %s, \"%s\"", u->name,
-			 uplink_state_name(u->state), u->reason,
+			 uplink_state_name(u->state), uplink_reason(u, 0).s,
 			 uplink_state_name(state), reason);
 	netlab_run_for(f->loop, 0); /* and what was deferred */
 }
@@ -116,7 +118,16 @@ static void
 heard(struct fixture *f, struct uplink *u, ns_t srtt)
 {
 	f->in_call = true;
-	uplinks_heard(f->us, u, srtt);
+	uplinks_heard(f->us, u, TRANSPORT_MPTCP,
+		      &(struct hearing_answer){.at = loop_now(f->loop), .srtt = srtt});
+	f->in_call = false;
+}
+
+static void
+silent(struct fixture *f, struct uplink *u, const char *why)
+{
+	f->in_call = true;
+	uplinks_silent(f->us, u, TRANSPORT_MPTCP, loop_now(f->loop), why);
 	f->in_call = false;
 }
 
@@ -150,27 +161,28 @@ test_life_of_an_uplink(void **state)
 	netlab_sh(NETLAB_CLIENT, "ip link set p0 up");
 	expect(f, u, UPLINK_NO_ADDRESS, "no address on u0");
 	netlab_sh(NETLAB_CLIENT, "ip addr add 192.0.2.1/24 dev u0");
-	expect(f, u, UPLINK_PROBING, "no answer from the server yet");
+	expect(f, u, UPLINK_PROBING, UNHEARD);
 	assert_true(u->ifindex > 0);
 	assert_string_equal(addr_format(uplink_addr(u, AF_INET)).s, "192.0.2.1");
 	assert_null(uplink_addr(u, AF_INET6));
 	f->told[1] = 0;
 	heard(f, u, 43 * NS_PER_MS);
 	heard(f, u, 44 * NS_PER_MS);
-	assert_true(uplink_is_usable(u));
-	expect(f, u, UPLINK_ACTIVE, "the server answers");
+	assert_true(uplink_is_heard(u, TRANSPORT_MPTCP));
+	assert_false(uplink_is_heard(u, TRANSPORT_UDP));
+	expect(f, u, UPLINK_ACTIVE, "udp: no answer yet; mptcp: answers, 44 ms");
 	assert_int_equal(f->told[1], 1);
-	assert_true(u->srtt == 44 * NS_PER_MS);
-	uplinks_silent(f->us, u, "no answer from the server for 1.2 s");
-	uplinks_silent(f->us, u, "no answer from the server for 1.3 s");
-	expect(f, u, UPLINK_DEAD, "no answer from the server for 1.3 s");
+	assert_true(hearing_srtt(&u->hearing) == 44 * NS_PER_MS);
+	silent(f, u, "not reached: No route to host");
+	silent(f, u, "the connection ended");
+	expect(f, u, UPLINK_DEAD, "udp: no answer yet; mptcp: the connection ended");
 	assert_int_equal(f->told[1], 2);
 	heard(f, u, NS_PER_MS);
-	expect(f, u, UPLINK_ACTIVE, "the server answers");
+	expect(f, u, UPLINK_ACTIVE, "udp: no answer yet; mptcp: answers, 1.00 ms");
 	/* A new address from DHCP has to prove itself. */
 	netlab_sh(NETLAB_CLIENT, "ip addr del 192.0.2.1/24 dev u0;"
 				 "ip addr add 192.0.2.9/24 dev u0");
-	expect(f, u, UPLINK_PROBING, "no answer from the server yet");
+	expect(f, u, UPLINK_PROBING, UNHEARD);
 	assert_string_equal(addr_format(uplink_addr(u, AF_INET)).s, "192.0.2.9");
 	heard(f, u, NS_PER_MS);
 	netlab_sh(NETLAB_CLIENT, "ip link set p0 down");
@@ -190,7 +202,7 @@ test_priority(void **state)
 	netlab_sh(NETLAB_CLIENT, "ip link add u0 type veth peer name p0;"
 				 "ip link set p0 up; ip link set u0 up;"
 				 "ip addr add 192.0.2.1/24 dev u0");
-	expect(f, u, UPLINK_PROBING, "no answer from the server yet");
+	expect(f, u, UPLINK_PROBING, UNHEARD);
 	heard(f, u, NS_PER_MS);
 	netlab_run_for(f->loop, 20 * NS_PER_MS);
 	f->told[1] = 0;
@@ -200,7 +212,7 @@ test_priority(void **state)
 	set_priority(f, u, PRIORITY_ALWAYS);
 	netlab_run_for(f->loop, 20 * NS_PER_MS);
 	assert_int_equal(f->told[1], 1);
-	assert_true(uplink_is_usable(u));
+	assert_true(uplink_is_heard(u, TRANSPORT_MPTCP));
 	set_priority(f, u, PRIORITY_NEVER);
 	expect(f, u, UPLINK_OFF, "priority is never");
 	heard(f, u, NS_PER_MS);
@@ -210,6 +222,44 @@ test_priority(void **state)
 	assert_int_equal(u->state, UPLINK_OFF);
 	set_priority(f, u, PRIORITY_BACKUP);
 	expect(f, u, UPLINK_DOWN, "interface u0 is down");
+}
+
+/* One of the two transports is enough; who may use it is told by each. */
+static void
+test_two_transports(void **state)
+{
+	struct fixture *f = *state;
+	struct uplink *u = uplinks_find(f->us, "lte");
+	const ns_t now = loop_now(f->loop);
+
+	netlab_sh(NETLAB_CLIENT, "ip link add u0 type veth peer name p0;"
+				 "ip link set p0 up; ip link set u0 up;"
+				 "ip addr add 192.0.2.1/24 dev u0");
+	expect(f, u, UPLINK_PROBING, UNHEARD);
+	uplinks_heard(f->us, u, TRANSPORT_UDP, &(struct hearing_answer){.at = now});
+	expect(f, u, UPLINK_ACTIVE, "udp: answers; mptcp: no answer yet");
+	assert_false(uplink_is_heard(u, TRANSPORT_MPTCP));
+	f->told[1] = 0;
+	heard(f, u, NS_PER_MS); /* the same state, and news for mptcp */
+	netlab_run_for(f->loop, 0);
+	assert_int_equal(f->told[1], 1);
+	uplinks_doubted(f->us, u, TRANSPORT_UDP, loop_now(f->loop) + NS_PER_MS);
+	netlab_run_for(f->loop, 0);
+	assert_int_equal(u->state, UPLINK_SUSPECT);
+	assert_int_equal(f->told[1], 2);
+	assert_true(uplink_is_heard(u, TRANSPORT_MPTCP)); /* it knows of nothing */
+	uplinks_silent(f->us, u, TRANSPORT_UDP, 0, NULL);
+	assert_int_equal(u->state, UPLINK_SUSPECT);
+	silent(f, u, NULL);
+	assert_int_equal(u->state, UPLINK_DEAD);
+	netlab_run_for(f->loop, 2 * NS_PER_MS);
+	heard(f, u, NS_PER_MS);
+	assert_int_equal(u->state, UPLINK_ACTIVE);
+	/* Nothing of that counts for another address. */
+	netlab_sh(NETLAB_CLIENT, "ip addr del 192.0.2.1/24 dev u0;"
+				 "ip addr add 192.0.2.9/24 dev u0");
+	expect(f, u, UPLINK_PROBING, UNHEARD);
+	assert_false(uplink_is_heard(u, TRANSPORT_MPTCP));
 }
 
 static void
@@ -259,7 +309,7 @@ test_ipv6_choice(void **state)
 	netlab_run_for(f->loop, 100 * NS_PER_MS);
 	expect(f, u, UPLINK_NO_ADDRESS, "no address on u0");
 	netlab_sh(NETLAB_CLIENT, "ip addr add fd00::5/64 dev u0 nodad");
-	expect(f, u, UPLINK_PROBING, "no answer from the server yet");
+	expect(f, u, UPLINK_PROBING, UNHEARD);
 	assert_string_equal(addr_format(uplink_addr(u, AF_INET6)).s, "fd00::5");
 	netlab_sh(NETLAB_CLIENT, "ip addr add 2001:db8::5/64 dev u0 nodad");
 	for (int i = 0; i < 500 && u->v6.ip[0] != 0x20; i++)
@@ -271,7 +321,7 @@ test_ipv6_choice(void **state)
 	for (int i = 0; i < 500 && u->v4.family == 0; i++)
 		netlab_run_for(f->loop, NS_PER_MS);
 	assert_int_equal(u->v4.family, AF_INET);
-	assert_true(uplink_is_usable(u));
+	assert_true(uplink_is_heard(u, TRANSPORT_MPTCP));
 }
 
 #define WITH_FIXTURE(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
@@ -280,9 +330,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_FIXTURE(test_life_of_an_uplink),
-		WITH_FIXTURE(test_priority),
-		WITH_FIXTURE(test_globs),
+		WITH_FIXTURE(test_life_of_an_uplink), WITH_FIXTURE(test_priority),
+		WITH_FIXTURE(test_two_transports),    WITH_FIXTURE(test_globs),
 		WITH_FIXTURE(test_ipv6_choice),
 	};
 
