@@ -81,9 +81,9 @@ class Profile:
             ", upload" if where["dir"] == "up" else "")
         self.rate = Gate(f"rate, {name}{suffix}", self.udp, gate or 0.97 * self.single,
                          " Mbit/s", least=True, goal=self.goal, shown=False)
-        self.ratio = Gate(f"of the best single uplink, {name}{suffix}",
+        self.ratio = Gate(f"rate / the best single uplink, {name}{suffix}",
                           self.udp / self.single, 0.97, "", least=True, shown=False)
-        self.window = Gate(f"worst 2 s of the best single uplink, {name}{suffix}",
+        self.window = Gate(f"worst 2 s / the best single uplink, {name}{suffix}",
                            self.least / self.single, 0.95, "", least=True, shown=False)
 
     def row(self):
@@ -98,7 +98,7 @@ class Profile:
 
 def profile_gates(profiles, what):
     gates = []
-    for part, words in (("rate", "its rate"), ("ratio", "0.97 of the best single uplink"),
+    for part, words in (("rate", "the rate of their gate"), ("ratio", "0.97 of the best single uplink"),
                         ("window", "0.95 of it in every 2 s")):
         own = [getattr(p, part) for p in profiles]
         gates += [together(f"profiles that reach {words}{what}", own)] + own
