@@ -180,28 +180,45 @@ describe(const struct session *s, struct subflow *sf, struct candidate *c)
 						 c->bandwidth));
 }
 
-/* Bytes: as good as without end. */
-enum { BACKLOG_LONG = 1 << 30 };
+/* Bytes: as good as without end; streams. */
+enum { BACKLOG_LONG = 1 << 30, STREAMS_WEIGHED = 16 };
 
 static uint64_t
-backlog(const struct session *s, const struct stream *st)
+window_left(const struct stream *st)
 {
-	uint64_t sum = 0;
+	return st->out_limit - min_u64(st->out.sent, st->out_limit);
+}
+
+/*
+ * What goes before this stream is through, and what may go before its window is
+ * full: of streams that take turns, all of it, as each has but a part of the rate.
+ */
+static void
+weigh(const struct session *s, const struct stream *st, struct question *q)
+{
 	unsigned n = 0;
 
-	if (st == NULL || st->young)
-		return st == NULL ? 0 : stream_backlog(st);
+	q->window_left = STREAM_WINDOW_MIN;
+	if (st == NULL)
+		return;
+	if (st->young) {
+		q->backlog = stream_backlog(st);
+		q->window_left = min_u64(window_left(st), session_credit(s));
+		return;
+	}
+	q->window_left = 0;
 	list_for_each (it, &s->bulk) {
 		const struct stream *other = list_entry(it, struct stream, turn);
 
-		/* There is more where this came from. */
-		if (other->starved && !other->out.fin)
-			return BACKLOG_LONG;
-		sum += stream_backlog(other);
-		if (++n == 8)
+		/* Of one that is starved there is more where this came from. */
+		q->backlog += other->starved && !other->out.fin ? BACKLOG_LONG
+								: stream_backlog(other);
+		q->window_left += window_left(other);
+		if (++n == STREAMS_WEIGHED)
 			break;
 	}
-	return sum;
+	q->backlog = min_u64(q->backlog, BACKLOG_LONG);
+	q->window_left = min_u64(q->window_left, session_credit(s));
 }
 
 /* The subflow for the next burst of data; NULL: none now, and wake_at is set. */
@@ -226,12 +243,7 @@ choose(struct session *s)
 	if (q.n == 0)
 		return NULL;
 	q.bytes = mtu_payload(&of[0]->mtu);
-	q.backlog = backlog(s, st);
-	q.window_left =
-		st == NULL
-			? STREAM_WINDOW_MIN
-			: min_u64(st->out_limit - min_u64(st->out.sent, st->out_limit),
-				  session_credit(s));
+	weigh(s, st, &q);
 	pick = scheduler_pick(s->cfg.scheduler, &q);
 	s->waited = pick < 0;
 	if (pick >= 0)

@@ -378,6 +378,29 @@ hundred_streams(void **state)
 	world_free(w);
 }
 
+/* Each has a small window and a sixteenth of the rate: both uplinks are used. */
+static void
+sixteen_streams(void **state)
+{
+	const struct sim_lane l[] = {lane(50, 15), lane(40, 30)};
+	struct world *w = world_of(l, 2);
+	struct transfer *t[16];
+	uint64_t before = 0, after = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(t); i++)
+		t[i] = world_transfer(w, 100, UINT64_MAX);
+	world_run(w, 3 * SEC);
+	for (size_t i = 0; i < ARRAY_LEN(t); i++)
+		before += t[i]->read[SIM_CLIENT];
+	world_run(w, 5 * SEC);
+	for (size_t i = 0; i < ARRAY_LEN(t); i++)
+		after += t[i]->read[SIM_CLIENT];
+	print_message("%.1f Mbit/s\n", (double)(after - before) * 8e-6 / 5);
+	assert_true((after - before) * 8 / 5 >= 83 * MB);
+	world_free(w);
+}
+
 static void
 short_streams(void **state)
 {
@@ -518,6 +541,7 @@ main(void)
 		cmocka_unit_test(slow_reader),
 		cmocka_unit_test(half_close),
 		cmocka_unit_test(hundred_streams),
+		cmocka_unit_test(sixteen_streams),
 		cmocka_unit_test(short_streams),
 		cmocka_unit_test(lies_about_an_uplink),
 		cmocka_unit_test(redundant_copies_everything),
