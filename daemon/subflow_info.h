@@ -14,7 +14,7 @@
 struct subflow_info {
 	const char *peer;     /* the other side's name */
 	const char *carrier;  /* "udp", "tcp" */
-	const char *state;    /* "joining", "active", "suspect", "dead" */
+	const char *state;    /* "joining", "active", "suspect", "dead", "ended" */
 	const char *priority; /* of what this side sends: "always", "backup" */
 	struct addr local, remote;
 	uint8_t id;

@@ -10,6 +10,7 @@ state_name(enum subflow_state s)
 	case SUBFLOW_ACTIVE: return "active";
 	case SUBFLOW_SUSPECT: return "suspect";
 	case SUBFLOW_DEAD: return "dead";
+	case SUBFLOW_ENDED: return "ended";
 	}
 	return "dead";
 }
@@ -86,6 +87,7 @@ static unsigned
 rank(const struct subflow *sf, bool over_tcp)
 {
 	switch (sf->state) {
+	case SUBFLOW_ENDED:
 	case SUBFLOW_JOINING: return 0;
 	case SUBFLOW_DEAD: return 1;
 	case SUBFLOW_SUSPECT: return 2;
@@ -111,6 +113,7 @@ tell(struct uplinks *us, struct uplink *u, const struct ear *e)
 	};
 
 	switch (sf->state) {
+	case SUBFLOW_ENDED: /* on purpose, and not by silence */
 	case SUBFLOW_JOINING: return;
 	case SUBFLOW_ACTIVE: uplinks_heard(us, u, TRANSPORT_UDP, &a); return;
 	case SUBFLOW_SUSPECT:

@@ -99,6 +99,10 @@ void
 session_subflow_up(struct session *s, uint8_t id, const struct addr *local, ns_t now);
 /* Somebody says that it leads nowhere: it has to prove itself, if others live. */
 void session_subflow_doubt(struct session *s, uint8_t id, ns_t now);
+/* Ends it at both sides, with a reason (enum subflow_end); its id stays its own. What
+ * the server gave no final reason for joins again by itself, else the client may have
+ * it join again with session_subflow_up(). */
+void session_reset_subflow(struct session *s, uint8_t id, uint8_t why, ns_t now);
 /* Both directions; at once. */
 void session_set_tier(struct session *s, uint8_t id, uint8_t tier);
 

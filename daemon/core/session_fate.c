@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+enum { JOIN_WORDS = SUBFLOW_JOIN | SUBFLOW_JOIN_REPLY | SUBFLOW_JOIN_CONFIRM };
+
 static void
 chunk_fate(struct session *s, const struct item *it, bool arrived)
 {
@@ -55,9 +57,12 @@ subflow_word_fate(struct session *s, const struct item *it, bool arrived)
 
 	if (sf == NULL)
 		return;
+	/* Of a join before this one. */
+	if ((word & JOIN_WORDS) != 0 && it->len != sf->end.rejoins)
+		return;
 	if (word == SUBFLOW_PRIO && !arrived && it->len == (uint32_t)sf->prio_seq) {
 		sf->words |= SUBFLOW_PRIO;
-		s->tell_prio = true;
+		s->tell_subflows = true;
 	} else if (word == SUBFLOW_JOIN_CONFIRM && arrived) {
 		sf->words &= (uint8_t)~SUBFLOW_JOIN_CONFIRM;
 	} else if (word == SUBFLOW_JOIN_CONFIRM) {
@@ -66,6 +71,15 @@ subflow_word_fate(struct session *s, const struct item *it, bool arrived)
 		   (word != SUBFLOW_JOIN || !sf->joined)) {
 		sf->words |= word;
 	}
+}
+
+static void
+subflow_end_fate(struct session *s, const struct item *it, bool arrived)
+{
+	struct subflow *sf = s->subflows[it->stream];
+
+	if (!arrived && sf->state == SUBFLOW_ENDED)
+		session_say_end(s, sf, s->now);
 }
 
 void
@@ -96,6 +110,7 @@ session_settle(struct session *s, struct subflow *sf)
 			case ITEM_SUBFLOW_WORD:
 				subflow_word_fate(s, it, arrived);
 				break;
+			case ITEM_SUBFLOW_END: subflow_end_fate(s, it, arrived); break;
 			}
 		}
 	}

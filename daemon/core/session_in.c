@@ -9,6 +9,7 @@ struct inbound {
 	uint64_t counter;
 	uint8_t generation; /* of its keys */
 	bool wants_ack;
+	bool says_end; /* it knows that a subflow ended */
 	ns_t now;
 };
 
@@ -165,15 +166,11 @@ on_ack(struct session *s, const struct inbound *in, const struct frame_ack *ack)
 		ack->subflow < SESSION_SUBFLOWS_MAX ? s->subflows[ack->subflow] : NULL;
 	struct loss_sample sample = {0};
 	const struct sent *newest;
-	int err;
 
-	if (sf == NULL)
-		return -EPROTO;
+	if (sf == NULL || loss_acked(&sf->loss, ack, in->now, &newest, &sample) < 0)
+		return -EBADMSG;
 	if (sf == in->sf)
 		sf->answered_at = in->now;
-	err = loss_acked(&sf->loss, ack, in->now, &newest, &sample);
-	if (err < 0)
-		return err;
 	if (newest != NULL) {
 		rtt_one_way(&sf->rtt, newest->sent_at, ack->received_at, in->now);
 		/* By way of another subflow it is a mixture of both, but all there is. */
@@ -222,8 +219,14 @@ on_subflow_frame(struct session *s, struct inbound *in, const struct frame *f)
 	switch (f->type) {
 	case FRAME_JOIN:
 	case FRAME_JOIN_REPLY:
-	case FRAME_JOIN_CONFIRM: session_on_join(s, sf, f, in->now); return 0;
+	case FRAME_JOIN_CONFIRM:
+		session_on_join(s, sf, f, in->counter, in->now);
+		return 0;
 	case FRAME_PRIO: return on_prio(s, f->prio.seq, f->prio.subflow, f->prio.tier);
+	case FRAME_SUBFLOW_RESET:
+		in->says_end = true;
+		session_on_reset(s, f->end.subflow, f->end.code, in->now);
+		return 0;
 	case FRAME_CHALLENGE:
 		memcpy(sf->response, f->data, sizeof(sf->response));
 		sf->words |= SUBFLOW_RESPONSE;
@@ -268,7 +271,7 @@ on_frame(struct session *s, struct inbound *in, const struct frame *f)
 
 /* Packets */
 
-/* -ENOBUFS: it must not be acknowledged. */
+/* -ENOBUFS: it must not be acknowledged; -EBADMSG: nor may its subflow go on. */
 static int
 read_frames(struct session *s, struct inbound *in, const uint8_t *at,
 	    const uint8_t *end)
@@ -284,7 +287,7 @@ read_frames(struct session *s, struct inbound *in, const uint8_t *at,
 		if (err == -ENOBUFS)
 			ret = err;
 		else if (err < 0)
-			return -EPROTO;
+			return err;
 	}
 	return ret;
 }
@@ -323,11 +326,15 @@ take_opened(struct session *s, struct inbound *in, const struct burst *b,
 	if (addr_equal(&sf->remote, &b->remote))
 		sf->bytes_in += len;
 	err = read_frames(s, in, data + WIRE_HEADER_LEN, data + len - CRYPTO_TAG_LEN);
-	if (err == -ENOBUFS)
+	if (err == -ENOBUFS || err == -EBADMSG)
 		acks_refused(&sf->acks, in->counter);
+	if (err == -EBADMSG)
+		session_end_subflow(s, sf, SUBFLOW_END_PROTOCOL, in->now);
 	if (err < 0)
-		return err == -ENOBUFS ? 0 : err;
+		return err == -EPROTO ? err : 0;
 	sf->heard_at = in->now;
+	if (sf->state == SUBFLOW_ENDED && in->wants_ack && !in->says_end)
+		session_heard_ended(s, sf, in->now);
 	if (newest)
 		follow(s, sf, b, len);
 	/* Who asks for it at once may not have heard what we said here. */

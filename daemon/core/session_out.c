@@ -133,8 +133,9 @@ one_packet(struct session *s, struct subflow *sf, uint8_t *buf, size_t size, boo
 
 	packet_begin(&p, buf, size);
 	packet_put_subflow_words(s, &p, sf);
-	if (s->tell_prio && sf->state != SUBFLOW_JOINING)
-		packet_put_prios(s, &p);
+	if (s->tell_subflows && sf->state != SUBFLOW_JOINING &&
+	    sf->state != SUBFLOW_ENDED)
+		packet_put_news(s, &p);
 	packet_put_acks(s, &p, sf);
 	if (data)
 		put_streams(s, &p);
@@ -261,7 +262,7 @@ static bool
 has_data(const struct session *s)
 {
 	return !list_empty(&s->young) || !list_empty(&s->bulk) ||
-	       !list_empty(&s->talk) || s->tell_session_max || s->tell_prio;
+	       !list_empty(&s->talk) || s->tell_session_max || s->tell_subflows;
 }
 
 static size_t
@@ -313,6 +314,10 @@ speak(struct session *s, struct subflow *sf, uint8_t *buf, bool acks)
 	if (acks)
 		return sf->acks.due_at <= s->now || speaks_for_others(s, sf)
 			       ? one_packet(s, sf, buf, size, false)
+			       : 0;
+	if (sf->state == SUBFLOW_ENDED)
+		return sf->end.says && !session_has_active(s, NULL)
+			       ? packet_send_reset(s, sf, buf, size)
 			       : 0;
 	if ((sf->words & (uint8_t) ~(SUBFLOW_PRIO | SUBFLOW_JOIN_CONFIRM)) != 0)
 		return one_packet(s, sf, buf, size, false);
@@ -439,7 +444,8 @@ session_farewell(struct session *s, uint8_t subflow, uint8_t *buf, size_t cap,
 	struct outbound p;
 
 	memset(ret, 0, sizeof(*ret));
-	if (sf == NULL || cap < MTU_MAX || subflow_packet_max(sf) < SUBFLOW_SPEAKS)
+	if (sf == NULL || sf->state == SUBFLOW_ENDED || cap < MTU_MAX ||
+	    subflow_packet_max(sf) < SUBFLOW_SPEAKS)
 		return 0;
 	s->now = now;
 	ret->data = buf;

@@ -87,19 +87,19 @@ put_join(struct session *s, struct outbound *p, struct subflow *sf)
 	memcpy(f.join.nonce, sf->nonce, sizeof(f.join.nonce));
 	if ((sf->words & SUBFLOW_JOIN) != 0) {
 		f.join.token = s->token_peer;
-		put_subflow_word(p, sf, SUBFLOW_JOIN, &f, 0);
+		put_subflow_word(p, sf, SUBFLOW_JOIN, &f, sf->end.rejoins);
 	}
 	if ((sf->words & SUBFLOW_JOIN_REPLY) != 0 &&
 	    session_join_hmac(s, sf, false, mac) == 0) {
 		f.type = FRAME_JOIN_REPLY;
 		memcpy(f.join.hmac, mac, 8);
-		put_subflow_word(p, sf, SUBFLOW_JOIN_REPLY, &f, 0);
+		put_subflow_word(p, sf, SUBFLOW_JOIN_REPLY, &f, sf->end.rejoins);
 	}
 	if ((sf->words & SUBFLOW_JOIN_CONFIRM) != 0 &&
 	    session_join_hmac(s, sf, true, mac) == 0) {
 		f.type = FRAME_JOIN_CONFIRM;
 		memcpy(f.join.hmac, mac, 20);
-		put_subflow_word(p, sf, SUBFLOW_JOIN_CONFIRM, &f, 0);
+		put_subflow_word(p, sf, SUBFLOW_JOIN_CONFIRM, &f, sf->end.rejoins);
 	}
 }
 
@@ -108,7 +108,7 @@ packet_put_subflow_words(struct session *s, struct outbound *p, struct subflow *
 {
 	struct frame f;
 
-	if (sf->words == 0)
+	if (sf->words == 0 || sf->state == SUBFLOW_ENDED)
 		return;
 	put_join(s, p, sf);
 	if ((sf->words & SUBFLOW_CHALLENGE) != 0) {
@@ -134,24 +134,47 @@ packet_put_subflow_words(struct session *s, struct outbound *p, struct subflow *
 	}
 }
 
-/* MP_PRIO goes by whichever subflow is asked first: its own may be dead. */
+static void
+put_prio(struct outbound *p, struct subflow *sf)
+{
+	struct frame f = {.type = FRAME_PRIO};
+
+	f.prio.seq = sf->prio_seq;
+	f.prio.subflow = sf->id;
+	f.prio.tier = sf->tier;
+	put_subflow_word(p, sf, SUBFLOW_PRIO, &f, (uint32_t)sf->prio_seq);
+}
+
+static void
+put_reset(struct outbound *p, struct subflow *sf)
+{
+	struct frame f = {.type = FRAME_SUBFLOW_RESET};
+
+	f.end.subflow = sf->id;
+	f.end.code = sf->end.code;
+	if (!packet_has_items(p) || !packet_put(p, &f))
+		return;
+	packet_note(p, (struct item){.kind = ITEM_SUBFLOW_END, .stream = sf->id});
+	sf->end.says = false;
+}
+
+/* They go by whichever subflow is asked first: their own may be dead. */
 void
-packet_put_prios(struct session *s, struct outbound *p)
+packet_put_news(struct session *s, struct outbound *p)
 {
 	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
 		struct subflow *sf = s->subflows[i];
-		struct frame f = {.type = FRAME_PRIO};
 
-		if (sf == NULL || (sf->words & SUBFLOW_PRIO) == 0)
+		if (sf == NULL)
 			continue;
-		f.prio.seq = sf->prio_seq;
-		f.prio.subflow = sf->id;
-		f.prio.tier = sf->tier;
-		put_subflow_word(p, sf, SUBFLOW_PRIO, &f, (uint32_t)sf->prio_seq);
 		if ((sf->words & SUBFLOW_PRIO) != 0)
+			put_prio(p, sf);
+		if (sf->end.says)
+			put_reset(p, sf);
+		if ((sf->words & SUBFLOW_PRIO) != 0 || sf->end.says)
 			return;
 	}
-	s->tell_prio = false;
+	s->tell_subflows = false;
 }
 
 /* Streams */
@@ -238,6 +261,16 @@ packet_begin(struct outbound *p, uint8_t *buf, size_t size)
 	p->sent.n_items = 0;
 	p->sent.wants_ack = false;
 	p->sent.mtu_probe = false;
+}
+
+size_t
+packet_send_reset(struct session *s, struct subflow *sf, uint8_t *buf, size_t size)
+{
+	struct outbound p;
+
+	packet_begin(&p, buf, size);
+	put_reset(&p, sf);
+	return packet_finish(s, sf, &p);
 }
 
 /* PING and padding; the frames' bytes after the first are zero. */

@@ -16,6 +16,7 @@ enum item_kind {
 	ITEM_WORD, /* off: enum stream_word */
 	ITEM_SESSION_MAX,
 	ITEM_SUBFLOW_WORD, /* stream: subflow id, off: enum subflow_word */
+	ITEM_SUBFLOW_END,  /* stream: subflow id */
 };
 
 /* A packet that is being filled. */
@@ -33,11 +34,15 @@ void packet_note(struct outbound *p, struct item it);
 void packet_put_acks(struct session *s, struct outbound *p, struct subflow *sf);
 void
 packet_put_subflow_words(struct session *s, struct outbound *p, struct subflow *sf);
-void packet_put_prios(struct session *s, struct outbound *p);
+/* MP_PRIO and MP_TCPRST of all subflows. */
+void packet_put_news(struct session *s, struct outbound *p);
 /* A chunk's frame and bytes; `c` shrinks to what fits. False: the packet is full. */
 bool packet_put_chunk(struct outbound *p, const struct stream *st, struct chunk *c);
 /* Seals and remembers it. Returns its bytes, 0 when it came to nothing. */
 size_t packet_finish(struct session *s, struct subflow *sf, struct outbound *p);
+/* On the subflow that ended itself, where there is no other. */
+size_t
+packet_send_reset(struct session *s, struct subflow *sf, uint8_t *buf, size_t size);
 size_t
 packet_send_mtu_probe(struct session *s, struct subflow *sf, uint8_t *buf, size_t size);
 

@@ -8,6 +8,7 @@
  *	session_copy.c     copies of what would arrive too late
  *	session_fate.c     what became of what was sent
  *	session_subflow.c  joins, health, priorities
+ *	session_end.c      the end of one subflow, and its return
  */
 #ifndef DAEMON_CORE_SESSION_PARTS_H
 #define DAEMON_CORE_SESSION_PARTS_H
@@ -54,7 +55,8 @@ struct session {
 	uint64_t out_total,
 		out_limit; /* new bytes of all streams, and the peer's window */
 	uint64_t in_total, in_consumed, in_limit; /* the same of the other direction */
-	bool tell_session_max, tell_prio;
+	bool tell_session_max;
+	bool tell_subflows; /* MP_PRIO, MP_TCPRST: by any of them */
 	bool waited;
 	ns_t wake_at; /* when a subflow that data wait for may be ready */
 
@@ -94,14 +96,17 @@ void session_sampled(struct session *s, struct subflow *sf, struct loss_sample *
 		     ns_t now);
 
 /* session_subflow.c */
-void
-session_on_join(struct session *s, struct subflow *sf, const struct frame *f, ns_t now);
+/* `counter`: of its packet. */
+void session_on_join(struct session *s, struct subflow *sf, const struct frame *f,
+		     uint64_t counter, ns_t now);
 int session_join_hmac(const struct session *s, const struct subflow *sf, bool by_client,
 		      uint8_t ret_mac[CRYPTO_HASH_LEN]) MUST_CHECK;
 void session_on_response(struct subflow *sf, const uint8_t data[8], ns_t now);
 /* The subflow with this id; server: makes it for a JOIN. */
 struct subflow *
 session_accept_subflow(struct session *s, uint8_t id, const struct burst *b, ns_t now);
+/* What is outstanding goes to the others. */
+void session_give_up_flight(struct session *s, struct subflow *sf, ns_t now);
 bool session_has_active(const struct session *s, const struct subflow *except);
 /* Silence: suspicion, probes, death. */
 void session_check_health(struct session *s, struct subflow *sf, ns_t now);
@@ -109,5 +114,18 @@ void session_check_health(struct session *s, struct subflow *sf, ns_t now);
 void session_say_rekey(struct session *s);
 ns_t session_slowest_rtt(const struct session *s);
 ns_t session_slowest_pto(const struct session *s);
+
+/* session_end.c */
+/* The peer is told; `sf` may have ended before. */
+void session_end_subflow(struct session *s, struct subflow *sf, uint8_t why, ns_t now);
+void session_on_reset(struct session *s, uint8_t id, uint8_t why, ns_t now);
+/* Until it is acknowledged, or the peer is silent there. */
+void session_say_end(struct session *s, struct subflow *sf, ns_t now);
+/* It ended, and the peer does not know. */
+void session_heard_ended(struct session *s, struct subflow *sf, ns_t now);
+/* ENDED joins again. False: not now. */
+bool session_rejoin(struct session *s, struct subflow *sf, ns_t now);
+/* Server: the client begins it anew. False: it may not. */
+bool session_accept_rejoin(struct session *s, struct subflow *sf, ns_t now);
 
 #endif

@@ -77,10 +77,21 @@ session_accept_subflow(struct session *s, uint8_t id, const struct burst *b, ns_
 }
 
 static void
-on_join(struct session *s, struct subflow *sf, const struct frame_join *j)
+on_join(struct session *s, struct subflow *sf, const struct frame_join *j,
+	uint64_t counter, ns_t now)
 {
+	bool ended = sf->state == SUBFLOW_ENDED;
+	bool is_new = !crypto_equal(j->nonce, sf->nonce_peer, sizeof(sf->nonce_peer));
+
 	if (s->cfg.role != SESSION_SERVER || j->token != s->token_local)
 		return;
+	/* A late one, of what has ended or begun anew since. */
+	if (is_new ? counter < sf->join_counter : ended)
+		return;
+	if (is_new && (sf->joined || ended) && !session_accept_rejoin(s, sf, now))
+		return;
+	if (is_new)
+		sf->join_counter = counter;
 	memcpy(sf->nonce_peer, j->nonce, sizeof(sf->nonce_peer));
 	sf->uplink = j->addr_id;
 	if (sf->prio_seen == 0)
@@ -120,17 +131,23 @@ on_confirm(struct session *s, struct subflow *sf, const struct frame_join *j, ns
 {
 	uint8_t mac[CRYPTO_HASH_LEN];
 
-	if (s->cfg.role != SESSION_SERVER || !sf->joined || sf->proven || sf->moved)
+	if (s->cfg.role != SESSION_SERVER || !sf->joined)
+		return;
+	/* An address that was proven still is, when its subflow joins again. */
+	if (sf->proven ? sf->state != SUBFLOW_JOINING : sf->moved)
 		return;
 	if (session_join_hmac(s, sf, true, mac) == 0 && crypto_equal(mac, j->hmac, 20))
 		prove(sf, now);
 }
 
 void
-session_on_join(struct session *s, struct subflow *sf, const struct frame *f, ns_t now)
+session_on_join(struct session *s, struct subflow *sf, const struct frame *f,
+		uint64_t counter, ns_t now)
 {
 	if (f->type == FRAME_JOIN)
-		on_join(s, sf, &f->join);
+		on_join(s, sf, &f->join, counter, now);
+	else if (sf->state == SUBFLOW_ENDED)
+		return;
 	else if (f->type == FRAME_JOIN_REPLY)
 		on_reply(s, sf, &f->join, now);
 	else
@@ -218,9 +235,8 @@ session_say_rekey(struct session *s)
 		second->words |= SUBFLOW_REKEY;
 }
 
-/* What is outstanding goes to the others. */
-static void
-give_up_flight(struct session *s, struct subflow *sf, ns_t now)
+void
+session_give_up_flight(struct session *s, struct subflow *sf, ns_t now)
 {
 	struct loss_sample sample = {.now = now};
 
@@ -236,7 +252,7 @@ suspect(struct session *s, struct subflow *sf, ns_t now)
 	sf->suspected++;
 	sf->probes = 0;
 	subflow_probe(sf, now);
-	give_up_flight(s, sf, now);
+	session_give_up_flight(s, sf, now);
 }
 
 void
@@ -244,17 +260,19 @@ session_check_health(struct session *s, struct subflow *sf, ns_t now)
 {
 	bool doubt = subflow_doubt_at(sf) <= now;
 
+	if (sf->end.retry_at <= now)
+		(void)session_rejoin(s, sf, now);
 	if (doubt && sf->state == SUBFLOW_ACTIVE) {
 		suspect(s, sf, now);
 	} else if (doubt && sf->state == SUBFLOW_SUSPECT && session_has_active(s, sf)) {
-		give_up_flight(s, sf, now);
+		session_give_up_flight(s, sf, now);
 		subflow_enter(sf, SUBFLOW_DEAD, now);
 	} else if (doubt && sf->state == SUBFLOW_SUSPECT) {
 		sf->doubted_at = now;
 	}
 	if (sf->probe_at <= now) {
 		subflow_probe(sf, now);
-		give_up_flight(s, sf, now);
+		session_give_up_flight(s, sf, now);
 		if (!sf->joined && s->cfg.role == SESSION_CLIENT)
 			sf->words |= SUBFLOW_JOIN;
 	}
@@ -268,9 +286,11 @@ session_subflow_down(struct session *s, uint8_t id, ns_t now)
 {
 	struct subflow *sf = s->subflows[id];
 
-	if (sf->state == SUBFLOW_DEAD || sf->state == SUBFLOW_JOINING)
+	sf->end.retry_at = NS_NEVER;
+	if (sf->state == SUBFLOW_DEAD || sf->state == SUBFLOW_JOINING ||
+	    sf->state == SUBFLOW_ENDED)
 		return;
-	give_up_flight(s, sf, now);
+	session_give_up_flight(s, sf, now);
 	subflow_enter(sf, SUBFLOW_DEAD, now);
 	sf->probe_at = NS_NEVER;
 }
@@ -292,6 +312,8 @@ session_subflow_up(struct session *s, uint8_t id, const struct addr *local, ns_t
 	sf->local = *local;
 	if (sf->state == SUBFLOW_DEAD)
 		subflow_probe(sf, now);
+	else if (sf->state == SUBFLOW_ENDED && !sf->end.barred)
+		sf->end.retry_at = max_ns(sf->end.rest_until, now);
 }
 
 void
@@ -304,5 +326,5 @@ session_set_tier(struct session *s, uint8_t id, uint8_t tier)
 	sf->tier = tier;
 	sf->prio_seq++;
 	sf->words |= SUBFLOW_PRIO;
-	s->tell_prio = true;
+	s->tell_subflows = true;
 }

@@ -21,6 +21,7 @@ subflow_new(uint8_t id, const struct addr *local, const struct addr *remote,
 	sf->state = SUBFLOW_JOINING;
 	sf->state_at = now;
 	sf->probe_at = NS_NEVER;
+	sf->end.retry_at = NS_NEVER;
 	mtu_init(&sf->mtu, remote->family == AF_INET6, now);
 	cc_init(&sf->cc, cc, mtu_payload(&sf->mtu), 0, (uint8_t)(id * 37), now);
 	pacer_init(&sf->pacer, now);
@@ -45,11 +46,14 @@ subflow_free(struct subflow *sf)
 static bool
 is_edge(enum subflow_state from, enum subflow_state to)
 {
+	if (to == SUBFLOW_ENDED)
+		return from != SUBFLOW_ENDED;
 	switch (from) {
 	case SUBFLOW_JOINING: return to == SUBFLOW_ACTIVE;
 	case SUBFLOW_ACTIVE: return to == SUBFLOW_SUSPECT || to == SUBFLOW_DEAD;
 	case SUBFLOW_SUSPECT: return to == SUBFLOW_ACTIVE || to == SUBFLOW_DEAD;
 	case SUBFLOW_DEAD: return to == SUBFLOW_ACTIVE;
+	case SUBFLOW_ENDED: return to == SUBFLOW_JOINING;
 	}
 	return false;
 }
@@ -107,7 +111,8 @@ subflow_doubt_at(const struct subflow *sf)
 
 	switch (sf->state) {
 	case SUBFLOW_JOINING:
-	case SUBFLOW_DEAD: return NS_NEVER;
+	case SUBFLOW_DEAD:
+	case SUBFLOW_ENDED: return NS_NEVER;
 	case SUBFLOW_ACTIVE:
 		since = silence_since(sf);
 		if (since == NS_NEVER)
@@ -131,7 +136,7 @@ subflow_deadline(const struct subflow *sf)
 {
 	ns_t at = min_ns(sf->loss.loss_at, subflow_doubt_at(sf));
 
-	at = min_ns(at, sf->probe_at);
+	at = min_ns(at, min_ns(sf->probe_at, sf->end.retry_at));
 	/* Nothing is due that may not be sent. */
 	if (subflow_packet_max(sf) < SUBFLOW_SPEAKS)
 		return at;

@@ -8,6 +8,8 @@
  *                       +--- challenge answered --- DEAD <--------+
  *                                       500 ms while another lives, or told
  *
+ *  any of them -- one side resets it --> ENDED -- joins again --> JOINING
+ *
  * Model:   counters, acknowledgements, congestion control, MTU and health of
  *          one subflow. The session builds its packets and reads them.
  * Units:   bytes of UDP payload, ns.
@@ -27,6 +29,7 @@
 #include "daemon/core/mtu.h"
 #include "daemon/core/pacer.h"
 #include "daemon/core/rtt.h"
+#include "daemon/core/subflow_end.h"
 
 #define SUBFLOW_DEAD_AFTER (500 * NS_PER_MS) /* of silence, while another lives */
 #define SUBFLOW_PROBE_GAP  (250 * NS_PER_MS) /* at most, between two probes */
@@ -36,7 +39,13 @@
 #define SUBFLOW_ELSEWHERE  (2 * NS_PER_SEC)
 #define SUBFLOW_DEAF       (500 * NS_PER_MS) /* its way back has died */
 
-enum subflow_state { SUBFLOW_JOINING, SUBFLOW_ACTIVE, SUBFLOW_SUSPECT, SUBFLOW_DEAD };
+enum subflow_state {
+	SUBFLOW_JOINING,
+	SUBFLOW_ACTIVE,
+	SUBFLOW_SUSPECT,
+	SUBFLOW_DEAD,
+	SUBFLOW_ENDED, /* acknowledges what still comes, and says that it ended */
+};
 
 /* What it still has to say to the peer, beside acknowledgements. */
 enum subflow_word {
@@ -74,6 +83,7 @@ struct subflow {
 	struct mtu mtu;
 	uint8_t words;
 	uint8_t nonce[8], nonce_peer[8];
+	uint64_t join_counter; /* server: of the JOIN that began it */
 	uint8_t challenge[8], response[8];
 	bool joined; /* server: JOIN came; client: it was answered */
 	bool asks;   /* whether it is heard; who does not is content to hear */
@@ -94,6 +104,7 @@ struct subflow {
 	unsigned probe_credit; /* packets that may go out beyond the window */
 	/* Statistics: packets that opened; bytes in them and in those sent. */
 	uint64_t packets_in, received, sent;
+	struct subflow_ended end;
 };
 
 /* NULL: no memory. `ipv6` by the remote address. */

@@ -159,6 +159,9 @@ fields(struct cursor *c, struct frame *f)
 	case FRAME_REMOVE_ADDR: announced(c, f->type, &f->addr); break;
 	case FRAME_FASTCLOSE: inside(c, f->key, sizeof(f->key)); break;
 	case FRAME_SUBFLOW_RESET:
+		byte(c, &f->end.subflow);
+		byte(c, &f->end.code);
+		break;
 	case FRAME_CLOSE: byte(c, &f->code); break;
 	case FRAME_CHALLENGE:
 	case FRAME_RESPONSE: inside(c, f->data, sizeof(f->data)); break;

@@ -42,7 +42,7 @@ enum frame_type {
 	FRAME_ADD_ADDR_ECHO = 13,
 	FRAME_REMOVE_ADDR = 14,
 	FRAME_FASTCLOSE = 15,     /* MP_FASTCLOSE */
-	FRAME_SUBFLOW_RESET = 16, /* MP_TCPRST: this subflow ends */
+	FRAME_SUBFLOW_RESET = 16, /* MP_TCPRST: a subflow ends */
 	FRAME_CHALLENGE = 17,     /* an address is to be proven (RFC 9000, 8.2) */
 	FRAME_RESPONSE = 18,
 	FRAME_REKEY = 19,     /* a handshake message inside the session */
@@ -116,8 +116,12 @@ struct frame {
 			uint8_t subflow;
 			uint8_t tier;
 		} prio;
+		struct {
+			uint8_t subflow;
+			uint8_t code;   /* RFC 8684, 3.6 */
+		} end;                  /* SUBFLOW_RESET */
 		uint8_t key[8];         /* FASTCLOSE */
-		uint8_t code;           /* SUBFLOW_RESET: RFC 8684, 3.6; CLOSE */
+		uint8_t code;           /* CLOSE */
 		uint8_t data[8];        /* CHALLENGE, RESPONSE */
 		const uint8_t *message; /* REKEY: FRAME_HANDSHAKE_LEN bytes */
 	};

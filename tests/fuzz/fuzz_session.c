@@ -67,6 +67,7 @@ enum act {
 	ACT_DOWN,
 	ACT_UP,
 	ACT_SUBFLOW,
+	ACT_END_SUBFLOW,
 	ACT_COUNT,
 };
 
@@ -208,11 +209,19 @@ check_frame(struct world *w, const struct frame *f)
 		check(w, f->stream.off + f->stream.len <= w->limit[f->stream.stream]);
 }
 
+/* What has ended says that, and what still came. */
+static bool
+may_follow_end(const struct frame *f)
+{
+	return f->type == FRAME_ACK || f->type == FRAME_SUBFLOW_RESET;
+}
+
 static void
 check_packet(struct world *w, uint8_t *data, size_t len, uint64_t counter)
 {
 	const uint8_t *at = data + WIRE_HEADER_LEN, *end = data + len - CRYPTO_TAG_LEN;
 	struct packet_header h;
+	enum subflow_state state;
 	struct frame f;
 
 	check(w, packet_header_get(data, len, &h) == 0 && h.session == INDEX_PEER);
@@ -220,8 +229,10 @@ check_packet(struct world *w, uint8_t *data, size_t len, uint64_t counter)
 	check(w, aead_open(&w->open, (struct aead_nonce){h.subflow, counter}, data,
 			   WIRE_HEADER_LEN, data + WIRE_HEADER_LEN,
 			   len - WIRE_HEADER_LEN) == 0);
+	state = session_subflow(w->s, h.subflow)->state;
 	while (at < end) {
 		check(w, frame_get(&at, end, &f) == 0);
+		check(w, state != SUBFLOW_ENDED || may_follow_end(&f));
 		check_frame(w, &f);
 	}
 }
@@ -375,6 +386,8 @@ on_subflow(struct world *w, enum act act, uint8_t id, uint8_t arg)
 		session_set_tier(w->s, id, arg % (FRAME_TIER_MAX + 1));
 	else if (act == ACT_DOWN)
 		session_subflow_down(w->s, id, w->now);
+	else if (act == ACT_END_SUBFLOW)
+		session_reset_subflow(w->s, id, arg % 8, w->now);
 	else
 		session_subflow_up(w->s, id, &local, w->now);
 }
@@ -388,7 +401,8 @@ program(struct world *w, struct script *sc)
 	switch (act) {
 	case ACT_TIER:
 	case ACT_DOWN:
-	case ACT_UP: on_subflow(w, act, which % 4 + 1, arg); break;
+	case ACT_UP:
+	case ACT_END_SUBFLOW: on_subflow(w, act, which % 4 + 1, arg); break;
 	case ACT_SUBFLOW: add_subflow(w, which % 4, arg); break;
 	case ACT_OPEN:
 	case ACT_WRITE:
@@ -653,6 +667,9 @@ make_small(struct world *w, struct script *sc, const struct subflow *sf,
 		break;
 	case FRAME_REKEY: f->message = zero; break;
 	case FRAME_SUBFLOW_RESET:
+		f->end.subflow = byte(sc) % 8;
+		f->end.code = byte(sc) % 8;
+		break;
 	case FRAME_CLOSE: f->code = byte(sc); break;
 	default: break;
 	}

@@ -51,6 +51,7 @@ enum fault_kind {
 	FAULT_UPLINK,
 	FAULT_TIER,
 	FAULT_ATTACK,
+	FAULT_RESET,
 	FAULT_KINDS,
 };
 
@@ -66,6 +67,7 @@ static const char *const fault_names[FAULT_KINDS] = {
 	[FAULT_UPLINK] = "uplink down",
 	[FAULT_TIER] = "tier",
 	[FAULT_ATTACK] = "attacked",
+	[FAULT_RESET] = "reset, by the client if 0",
 };
 
 struct fault {
@@ -273,6 +275,8 @@ plan_faults(struct chaos *c)
 			f->value = spread(c, 100, 20000);
 		else if (f->kind == FAULT_TIER)
 			f->value = draw(c, TIER_COUNT);
+		else if (f->kind == FAULT_RESET)
+			f->value = draw(c, 2);
 		note("  %.3f to %.3f s: link %u: %s %" PRIu64 "\n",
 		     (double)f->from / 1e9, (double)f->until / 1e9, f->link,
 		     fault_names[f->kind], f->value);
@@ -313,6 +317,23 @@ set_taps(struct chaos *c, unsigned link, bool on)
 	net_tap(world_net(c->w), link, SIM_SERVER, on);
 }
 
+/* The server's is tried again; the client has its own back. */
+static void
+reset(struct chaos *c, const struct fault *f, bool on)
+{
+	struct session *s =
+		world_session(c->w, f->value == 0 ? SIM_CLIENT : SIM_SERVER);
+	uint8_t id = world_subflow(f->link);
+
+	if (session_subflow(s, id) == NULL)
+		return;
+	if (on)
+		session_reset_subflow(s, id, SUBFLOW_END_RESOURCES, world_now(c->w));
+	else if (f->value == 0)
+		session_subflow_up(s, id, &session_subflow(s, id)->local,
+				   world_now(c->w));
+}
+
 /* What a fault does when it begins, and when it ends. */
 static void
 turn(struct chaos *c, struct fault *f, bool on)
@@ -331,6 +352,7 @@ turn(struct chaos *c, struct fault *f, bool on)
 					 world_subflow(f->link), (uint8_t)f->value);
 		break;
 	case FAULT_ATTACK: set_taps(c, f->link, on); break;
+	case FAULT_RESET: reset(c, f, on); break;
 	case FAULT_SILENCE:
 	case FAULT_SILENCE_UP:
 	case FAULT_SILENCE_DOWN:

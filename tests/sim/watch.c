@@ -138,7 +138,7 @@ watch_sent(struct watch *w, enum sim_side side, const struct burst *b)
 	session_stats_get(w->s[side], &now);
 	if (now.stream_bytes_out + now.resent !=
 		    w->before.stream_bytes_out + w->before.resent &&
-	    has_better(w->s[side], sf))
+	    (sf->state == SUBFLOW_ENDED || has_better(w->s[side], sf)))
 		return sf->state == SUBFLOW_ACTIVE ? "data on a backup beside others"
 						   : "data on a subflow in doubt";
 	return side == SIM_SERVER ? check_address(w, sf, b) : NULL;

@@ -10,7 +10,7 @@
  *	addresses   three times what came from it, until it is proven; one that
  *	            the client cannot have is never proven
  *	data        only on active subflows, as long as there is one; on a backup
- *	            only when no other is active
+ *	            only when no other is active; never on one that has ended
  *	flight      the sum over packets is what the window is compared with
  *	memory      within both budgets
  *	windows     in the end, both sides have counted the same bytes

@@ -84,6 +84,7 @@ frames_same(const struct frame *a, const struct frame *b)
 	case FRAME_REMOVE_ADDR: return same_addr(a->type, &a->addr, &b->addr);
 	case FRAME_FASTCLOSE: return memcmp(a->key, b->key, sizeof(a->key)) == 0;
 	case FRAME_SUBFLOW_RESET:
+		return a->end.subflow == b->end.subflow && a->end.code == b->end.code;
 	case FRAME_CLOSE: return a->code == b->code;
 	case FRAME_CHALLENGE:
 	case FRAME_RESPONSE: return memcmp(a->data, b->data, sizeof(a->data)) == 0;

@@ -334,8 +334,8 @@ frames_are_the_documents(void **state)
 	writes(&f, "0b 3f ff 01");
 	f = (struct frame){FRAME_FASTCLOSE, .key = {1, 2, 3, 4, 5, 6, 7, 8}};
 	writes(&f, "0f 0102030405060708");
-	f = (struct frame){FRAME_SUBFLOW_RESET, .code = 6};
-	writes(&f, "10 06");
+	f = (struct frame){FRAME_SUBFLOW_RESET, .end = {63, 6}};
+	writes(&f, "10 3f 06");
 	f = (struct frame){FRAME_CHALLENGE, .data = {8, 7, 6, 5, 4, 3, 2, 1}};
 	writes(&f, "11 0807060504030201");
 	f.type = FRAME_RESPONSE;

@@ -1,0 +1,279 @@
+/*
+ * Subflows that one side ends, and addresses of the server that come and go. The
+ * world looks at every byte.
+ */
+#include "tests/unit/unit.h"
+
+#include "daemon/core/session_packet.h"
+#include "daemon/core/subflow.h"
+#include "tests/sim/world.h"
+
+#define MS  NS_PER_MS
+#define SEC NS_PER_SEC
+#define MB  UINT64_C(1000000)
+
+static const struct world_options options = {.cc = CC_BBR,
+					     .scheduler = SCHEDULER_EARLIEST};
+
+static struct sim_lane
+lane(uint64_t mbit, ns_t delay_ms)
+{
+	return (struct sim_lane){
+		.rate = mbit * 1000000,
+		.delay = delay_ms * MS,
+		.queue = 100 * MS,
+		.mtu = 1500,
+	};
+}
+
+/* 50 Mbit/s and 15 ms each. */
+static struct world *
+links(unsigned n)
+{
+	const struct sim_lane l = lane(50, 15);
+	struct world *w = world_new(&options);
+
+	while (n-- > 0)
+		world_add_link(w, &l, &l);
+	return w;
+}
+
+static void
+set_silent(struct world *w, unsigned link, bool up, bool down)
+{
+	net_lane(world_net(w), link, SIM_CLIENT)->silent = up;
+	net_lane(world_net(w), link, SIM_SERVER)->silent = down;
+}
+
+static enum subflow_state
+state_at(struct world *w, enum sim_side side, uint8_t id)
+{
+	return session_subflow(world_session(w, side), id)->state;
+}
+
+/* Bytes that arrived at the client within `span`. */
+static uint64_t
+during(struct world *w, const struct transfer *t, ns_t span)
+{
+	uint64_t before = t->read[SIM_CLIENT];
+
+	world_finish(w, t, span);
+	return t->read[SIM_CLIENT] - before;
+}
+
+static void
+reset(struct world *w, enum sim_side side, uint8_t id, uint8_t why)
+{
+	session_reset_subflow(world_session(w, side), id, why, world_now(w));
+}
+
+/* How long until both sides have it in this state; NS_NEVER: not within `patience`. */
+static ns_t
+until(struct world *w, uint8_t id, enum subflow_state state, ns_t patience)
+{
+	for (ns_t t = 0; t < patience; t += 5 * MS) {
+		if (state_at(w, SIM_CLIENT, id) == state &&
+		    state_at(w, SIM_SERVER, id) == state)
+			return t;
+		world_run(w, 5 * MS);
+	}
+	return NS_NEVER;
+}
+
+/* What was in flight comes by the other one, at once, also where it was lost. */
+static void
+a_reset_moves_everything(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		enum sim_side side = (enum sim_side)(i % 2);
+		struct world *w = links(2);
+		struct transfer *t = world_transfer(w, 10 * MB, 20 * MB);
+
+		during(w, t, 2 * SEC);
+		t->gap = 0;
+		set_silent(w, 0, i < 2, i < 2);
+		reset(w, side, 1, SUBFLOW_END_PERFORMANCE);
+		assert_true(until(w, 1, SUBFLOW_ENDED, 60 * MS) != NS_NEVER);
+		during(w, t, 500 * MS);
+		print_message("longest gap %.0f ms\n", (double)t->gap / 1e6);
+		assert_true(t->gap <= 80 * MS);
+		assert_true(world_finish(w, t, 10 * SEC));
+		world_run(w, SEC);
+		world_check_end(w);
+		world_free(w);
+	}
+}
+
+/* 1, 2, 4 ... 60 s; a minute of service, and it begins at 1 s again. */
+static void
+a_transient_reset_is_tried_again(void **state)
+{
+	static const ns_t pauses[] = {1, 2, 4, 8, 16, 32, 60, 60};
+	struct world *w = links(2);
+
+	(void)state;
+	world_run(w, SEC);
+	for (size_t i = 0; i <= ARRAY_LEN(pauses); i++) {
+		ns_t want = pauses[i % ARRAY_LEN(pauses)] * SEC, took;
+
+		if (i == ARRAY_LEN(pauses))
+			world_run(w, 61 * SEC);
+		reset(w, SIM_SERVER, 2, SUBFLOW_END_RESOURCES);
+		took = until(w, 2, SUBFLOW_ENDED, SEC);
+		took += until(w, 2, SUBFLOW_ACTIVE, 62 * SEC);
+		assert_true(took >= want && took <= want + 150 * MS);
+	}
+	world_free(w);
+}
+
+static void
+a_prohibited_one_stays_away(void **state)
+{
+	struct world *w = links(2);
+	const struct addr local =
+		session_subflow(world_session(w, SIM_CLIENT), 2)->local;
+	struct transfer *t = world_transfer(w, 100, 5 * MB);
+	uint64_t before;
+
+	(void)state;
+	during(w, t, 500 * MS);
+	reset(w, SIM_SERVER, 2, SUBFLOW_END_PROHIBITED);
+	assert_true(until(w, 2, SUBFLOW_ENDED, 100 * MS) != NS_NEVER);
+	during(w, t, 2 * SEC);
+	before = world_carried(w, 1, SIM_CLIENT);
+	session_subflow_up(world_session(w, SIM_CLIENT), 2, &local, world_now(w));
+	assert_int_equal(until(w, 2, SUBFLOW_ACTIVE, 120 * SEC), NS_NEVER);
+	assert_int_equal(state_at(w, SIM_CLIENT, 2), SUBFLOW_ENDED);
+	assert_int_equal(session_subflow(world_session(w, SIM_CLIENT), 2)->end.code,
+			 SUBFLOW_END_PROHIBITED);
+	assert_int_equal(world_carried(w, 1, SIM_CLIENT), before);
+	assert_true(world_is_done(t));
+	world_free(w);
+}
+
+/* It was the client's to end, and is the client's to have back: under its own id. */
+static void
+the_client_has_it_back(void **state)
+{
+	struct world *w = links(2);
+	struct session *s = world_session(w, SIM_CLIENT);
+	struct transfer *t = world_transfer(w, 100, 500 * MB);
+	uint64_t before;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		const struct addr local = session_subflow(s, 2)->local;
+
+		during(w, t, SEC);
+		reset(w, SIM_CLIENT, 2, SUBFLOW_END_PROHIBITED);
+		if (i > 0) { /* else at once, while the server speaks */
+			during(w, t, (ns_t)i * SEC);
+			assert_int_equal(state_at(w, SIM_CLIENT, 2), SUBFLOW_ENDED);
+			assert_int_equal(state_at(w, SIM_SERVER, 2), SUBFLOW_ENDED);
+		}
+		session_subflow_up(s, 2, &local, world_now(w));
+		during(w, t, 3 * SEC);
+		assert_int_equal(state_at(w, SIM_CLIENT, 2), SUBFLOW_ACTIVE);
+		assert_int_equal(state_at(w, SIM_SERVER, 2), SUBFLOW_ACTIVE);
+		before = world_carried(w, 1, SIM_SERVER);
+		during(w, t, SEC);
+		assert_true(world_carried(w, 1, SIM_SERVER) - before > 5 * MB);
+	}
+	world_free(w);
+}
+
+/* Nothing is left to say it by but the subflow itself; it gets lost at first. */
+static void
+the_last_one_is_reset(void **state)
+{
+	(void)state;
+	for (int lost = 0; lost < 2; lost++) {
+		struct world *w = links(1);
+		struct transfer *t = world_transfer(w, 5 * MB, 20 * MB);
+
+		during(w, t, SEC);
+		set_silent(w, 0, false, lost == 1);
+		reset(w, SIM_SERVER, 1, SUBFLOW_END_OUTSTANDING);
+		during(w, t, 100 * MS);
+		set_silent(w, 0, false, false);
+		assert_true(until(w, 1, SUBFLOW_ENDED, 2 * SEC) != NS_NEVER);
+		assert_true(world_finish(w, t, 10 * SEC));
+		world_run(w, SEC);
+		world_check_end(w);
+		world_free(w);
+	}
+}
+
+/* A loss of every other packet: both sides come to agree all the same. */
+static void
+a_reset_gets_lost(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		struct world_options seeded = options;
+		struct sim_lane l = lane(50, 15);
+		struct world *w;
+
+		seeded.seed = seed;
+		l.loss_ppm = 500000;
+		w = world_new(&seeded);
+		for (int i = 0; i < 3; i++)
+			world_add_link(w, &l, &l);
+		if (until(w, 3, SUBFLOW_ACTIVE, 20 * SEC) == NS_NEVER)
+			world_fail(w, "it does not begin");
+		reset(w, SIM_SERVER, 3, SUBFLOW_END_PROHIBITED);
+		if (until(w, 3, SUBFLOW_ENDED, 30 * SEC) == NS_NEVER)
+			world_fail(w, "they do not agree");
+		world_free(w);
+	}
+}
+
+/* A packet of the server that opens, with a frame that there is not. */
+static void
+send_nonsense(struct world *w, uint8_t id)
+{
+	struct session *s = world_session(w, SIM_SERVER);
+	struct subflow *sf = s->subflows[id];
+	uint8_t buf[MTU_MAX];
+	struct sim_dgram d = {.src = sf->local, .dst = sf->remote, .data = buf};
+	struct outbound p;
+
+	packet_begin(&p, buf, sizeof(buf));
+	buf[p.len++] = 0x3f;
+	d.len = packet_finish(s, sf, &p);
+	d.to = SIM_CLIENT;
+	assert_int_equal(net_send(world_net(w), &d, world_now(w)), 0);
+}
+
+static void
+nonsense_ends_a_subflow_not_the_session(void **state)
+{
+	struct world *w = links(2);
+	struct transfer *t = world_transfer(w, 100, 20 * MB);
+
+	(void)state;
+	during(w, t, SEC);
+	send_nonsense(w, 2);
+	assert_true(until(w, 2, SUBFLOW_ENDED, 100 * MS) != NS_NEVER);
+	assert_int_equal(session_subflow(world_session(w, SIM_SERVER), 2)->end.code,
+			 SUBFLOW_END_PROTOCOL);
+	assert_true(world_finish(w, t, 10 * SEC));
+	world_free(w);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_reset_moves_everything),
+		cmocka_unit_test(a_transient_reset_is_tried_again),
+		cmocka_unit_test(a_prohibited_one_stays_away),
+		cmocka_unit_test(the_client_has_it_back),
+		cmocka_unit_test(the_last_one_is_reset),
+		cmocka_unit_test(a_reset_gets_lost),
+		cmocka_unit_test(nonsense_ends_a_subflow_not_the_session),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
