@@ -31,8 +31,8 @@ struct subflow_ended {
 	bool says;        /* the peer is to be told */
 	unsigned retries; /* ends in a row that were not for good */
 	uint32_t rejoins;
-	ns_t rest_until;  /* it joins no sooner */
-	ns_t retry_at;    /* it joins again; NS_NEVER: not by itself */
+	ns_t rest_until; /* it joins no sooner */
+	ns_t retry_at;   /* it joins again; NS_NEVER: not by itself */
 	ns_t said_at;
 };
 
