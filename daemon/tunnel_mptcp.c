@@ -7,8 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 int
 tunnel_mptcp_init(struct tunnel_mptcp *t, struct loop *l, const struct config *c,
@@ -33,15 +31,11 @@ tunnel_mptcp_done(struct tunnel_mptcp *t)
 const char *
 tunnel_mptcp_congestion(const char *name)
 {
-	int fd, err;
+	int err;
 
 	if (name[0] == '\0')
 		return NULL;
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return NULL;
-	err = tcp_set_congestion(fd, name);
-	close(fd);
+	err = tcp_try_congestion(name);
 	if (err == 0)
 		return name;
 	log_warn("congestion control \"%s\" is not available (%s): using the system's; "

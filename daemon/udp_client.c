@@ -476,6 +476,10 @@ init_parts(struct udp_client *c, const struct identity *me, struct errmsg *why)
 	    udp_race_init(&c->race, c->loop, me, &c->ports) < 0 ||
 	    timer_init(&c->tick, c->loop, on_tick, c) < 0)
 		return errmsg_set(why, -ENOMEM, "no memory");
+	/* Loss that means nothing must not slow TCP down either; the server's end has
+	 * it from the listener. mptcp has said so, where there is none. */
+	if (tcp_try_congestion(c->config->congestion) == 0)
+		c->ports.congestion = c->config->congestion;
 	return 0;
 }
 

@@ -121,6 +121,7 @@ open_tcp(struct udp_port *p)
 		.remote = p->remote,
 		.device = p->uplink->interface,
 		.local = uplink_addr(p->uplink, p->remote.family),
+		.congestion = p->all->congestion,
 	};
 
 	return carrier_connect(&p->carrier, p->all->loop, &to, WIRE_OVER_TCP, &h);

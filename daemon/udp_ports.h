@@ -53,6 +53,7 @@ struct udp_ports {
 	struct loop *loop;
 	struct udp_inbox *inbox;
 	struct udp_ports_handler handler;
+	const char *congestion; /* of those over TCP; NULL: as the system has it */
 	struct udp_port at[UDP_PORTS_MAX]; /* burst.via is the place here */
 };
 

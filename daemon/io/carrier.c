@@ -159,6 +159,7 @@ begin(struct carrier *c, struct loop *l, int fd, const struct carrier_handler *h
 	c->fd = fd;
 	c->handler = *handler;
 	tcp_set_nodelay(fd, true);
+	tcp_set_unsent(fd, CARRIER_UNSENT);
 	return 0;
 }
 

@@ -10,7 +10,9 @@
  *	carrier_take() ------------^
  *
  * Units:   bytes.
- * Bounds:  CARRIER_DATAGRAM_MAX a datagram, CARRIER_ROOM of output.
+ * Bounds:  CARRIER_DATAGRAM_MAX a datagram, CARRIER_ROOM of output, and
+ *          CARRIER_UNSENT in the kernel that is not on its way: what waits longer
+ *          is late for whatever comes behind it.
  * Owner:   the caller embeds the struct, zeroed at first, and ends it by
  *          carrier_done(), also in any of its callbacks. The descriptor is the
  *          carrier's. What on_datagram gets may be written to until it returns.
@@ -26,6 +28,7 @@ enum {
 	CARRIER_DATAGRAM_MAX = 2048,
 	CARRIER_LENGTH_LEN = 2,
 	CARRIER_ROOM = 128 * 1024,
+	CARRIER_UNSENT = 64 * 1024,
 };
 
 struct carrier_handler {

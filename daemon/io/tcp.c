@@ -92,6 +92,19 @@ tcp_set_congestion(int fd, const char *name)
 	return set_text(fd, IPPROTO_TCP, TCP_CONGESTION, name, CONGESTION_NAME_MAX);
 }
 
+int
+tcp_try_congestion(const char *name)
+{
+	int fd = stream_socket(TCP_PLAIN, AF_INET);
+	int err;
+
+	if (fd < 0)
+		return fd;
+	err = tcp_set_congestion(fd, name);
+	close(fd);
+	return err;
+}
+
 bool
 tcp_mptcp_is_enabled(void)
 {
@@ -269,6 +282,12 @@ void
 tcp_set_nodelay(int fd, bool on)
 {
 	(void)set_int(fd, IPPROTO_TCP, TCP_NODELAY, on);
+}
+
+void
+tcp_set_unsent(int fd, size_t bytes)
+{
+	(void)set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)bytes);
 }
 
 int

@@ -56,6 +56,10 @@ int tcp_remote(int fd, struct addr *ret_addr) MUST_CHECK;
 void tcp_set_nodelay(int fd, bool on);
 /* -ENOENT: this kernel has no such algorithm; -EPERM: it is not for everybody. */
 int tcp_set_congestion(int fd, const char *name) MUST_CHECK;
+/* The same of a socket that is made for this and closed. */
+int tcp_try_congestion(const char *name) MUST_CHECK;
+/* With so many bytes that were not sent yet, the kernel takes no more. */
+void tcp_set_unsent(int fd, size_t bytes);
 /* Whether this namespace makes MPTCP sockets. */
 bool tcp_mptcp_is_enabled(void);
 /* Beyond the system's limit for everybody; -EPERM without CAP_NET_ADMIN. */

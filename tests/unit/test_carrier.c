@@ -5,6 +5,8 @@
 #include "tests/unit/seed.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -308,7 +310,8 @@ connects_and_says_what_for(void **state)
 	struct carrier_handler h;
 	struct addr at, from;
 	struct rig r;
-	int listener;
+	int listener, unsent = 0;
+	socklen_t size = sizeof(unsent);
 
 	(void)state;
 	rig_init(&r);
@@ -321,6 +324,10 @@ connects_and_says_what_for(void **state)
 	carrier_send(&r.end.carrier, (const uint8_t *)"lost", 4, 4);
 	run(&r);
 	assert_int_equal(r.end.ups, 1);
+	assert_int_equal(getsockopt(r.end.carrier.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+				    &unsent, &size),
+			 0);
+	assert_int_equal(unsent, CARRIER_UNSENT);
 	carrier_send(&r.end.carrier, (const uint8_t *)"abc", 3, 3);
 	r.far = tcp_accept(listener, &from);
 	assert_true(r.far >= 0);

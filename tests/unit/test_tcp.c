@@ -195,6 +195,9 @@ test_device_and_congestion(void **state)
 	assert_string_equal(name, "reno");
 	close(fd);
 
+	assert_int_equal(tcp_try_congestion("reno"), 0);
+	assert_int_equal(tcp_try_congestion("nosuch"), -ENOENT);
+	assert_int_equal(tcp_try_congestion(""), -EINVAL);
 	c.congestion = "nosuch";
 	assert_int_equal(tcp_connect_start(&c), -ENOENT);
 	c.congestion = "a-name-of-sixteen";
