@@ -17,6 +17,8 @@
 #define ROTATE     (2 * NS_PER_SEC)
 /* The server forgets a session after SESSION_HOLD, which is longer. */
 #define KEPT_FOR   (50 * NS_PER_SEC)
+/* Of an uplink that is switched off: more than a round trip and a queue. */
+#define LEAVE_FOR  (NS_PER_SEC / 2)
 
 enum { LOOKUP_EVERY = 120, /* ticks without a session */ MEMORY = 64 * 1024 * 1024 };
 
@@ -271,6 +273,23 @@ close_port(struct udp_client *c, struct udp_port *p)
 	on_lost(c, p);
 }
 
+/* Switched off: what was on its way when the server was told still comes. */
+static bool
+is_leaving(const struct udp_client *c, const struct uplink *u)
+{
+	return u->state == UPLINK_OFF && loop_now(c->loop) - u->state_at < LEAVE_FOR;
+}
+
+/* The uplink may have it no more; where it could have, the server is told so. */
+static void
+give_up_port(struct udp_client *c, struct udp_port *p)
+{
+	if (p->subflow != 0 && p->uplink->state == UPLINK_OFF)
+		session_reset_subflow(c->session.core, p->subflow,
+				      SUBFLOW_END_UNSPECIFIED, loop_now(c->loop));
+	close_port(c, p);
+}
+
 /* Closes what this uplink cannot have any more. Returns whether one is left. */
 static bool
 keep_ports(struct udp_client *c, const struct uplink *u)
@@ -284,9 +303,9 @@ keep_ports(struct udp_client *c, const struct uplink *u)
 		if (p->uplink != u || (!p->open && !udp_port_is_opening(p)))
 			continue;
 		local = uplink_addr(u, p->remote.family);
-		if (!uplink_is_judged(u) || local == NULL ||
+		if ((!uplink_is_judged(u) && !is_leaving(c, u)) || local == NULL ||
 		    (p->open && !addr_same_ip(&p->local, local))) {
-			close_port(c, p);
+			give_up_port(c, p);
 			continue;
 		}
 		any |= !p->over_tcp;

@@ -31,6 +31,12 @@ has_more()
 	[ "$(subflow "$1" "$2" "$3")" -gt "$4" ]
 }
 
+# shows COMMAND REGEX
+shows()
+{
+	pair_ctl client "$1" | grep -q "$2"
+}
+
 # Both uplinks carry the download: the client receives, the server sends.
 test_active()
 {
@@ -49,15 +55,15 @@ test_active()
 	check "named after the uplinks" [ "$(subflow client 1 uplink) $(subflow client 2 uplink)" = "fibre dsl" ]
 	check "the server knows the client" is_subflow server 1 peer home
 	check "carried by UDP" is_subflow client 1 carrier udp
-	check "the stream has two subflows" pair_is client streams '.streams[0].subflows' 2
+	check "the stream has two subflows" wait_until 3 pair_is client streams '.streams[0].subflows' 2
 	check "each uplink has one" \
 		pair_is client uplinks '[.uplinks[].subflows] | map(. >= 1) | all' true
-	check "status: two of one session" \
+	check "status: two of one session" wait_until 3 \
 		pair_is client status '.udp | "\(.sessions) \(.subflows_active)"' "1 2"
 	check "status: the server has sent" pair_is server status '.udp.sent_bytes > 1000000' true
-	check "status: buffers are held" pair_is server status '.udp.held_bytes > 0' true
-	check "as a table" grep -q "^vps .* fibre  *udp .* active" <(pair_ctl client subflows)
-	check "status as text" grep -q "^udp sessions *1, 2 subflows active" <(pair_ctl client status)
+	check "status: buffers are held" wait_until 3 pair_is server status '.udp.held_bytes > 0' true
+	check "as a table" wait_until 3 shows subflows "^vps .* fibre  *udp .* active"
+	check "status as text" wait_until 3 shows status "^udp sessions *1, 2 subflows active"
 }
 
 test_cut()
@@ -66,8 +72,8 @@ test_cut()
 	check "cut: dead at the server" wait_until 2 is_subflow server 2 state dead
 	check "cut: dead at the client" wait_until 3 is_subflow client 2 state dead
 	check "cut: it was suspected first" has_more server 2 suspected 0
-	check "cut: the other is active" is_subflow server 1 state active
-	check "cut: status: one is left" pair_is client status .udp.subflows_active 1
+	check "cut: the other is active" wait_until 3 is_subflow server 1 state active
+	check "cut: status: one is left" wait_until 3 pair_is client status .udp.subflows_active 1
 	lab_set dsl state=up
 	check "back: active at the server" wait_until 3 is_subflow server 2 state active
 	check "back: active at the client" wait_until 3 is_subflow client 2 state active
@@ -98,7 +104,7 @@ idle_death()
 	check_between "$1: after, ms" $(($(lab_now_ms) - at)) 0 2000
 	check "$1: the uplink is dead" wait_until 3 is_uplink dsl state dead
 	check "$1: and says why" grep -q "udp: no answer for .* s; mptcp: no" <(uplink dsl reason)
-	check "$1: the other is active" is_uplink fibre state active
+	check "$1: the other is active" wait_until 3 is_uplink fibre state active
 	lab_set dsl state=up
 	check "$1: active again" wait_until 5 is_uplink dsl state active
 }
