@@ -68,8 +68,10 @@ say()
 
 record()
 {
-	echo "$*" >>"$BENCH_OUT"
-	say "$*"
+	local words
+	read -ra words <<<"$*"
+	echo "${words[*]}" >>"$BENCH_OUT"
+	say "${words[*]}"
 }
 
 have()
