@@ -9,7 +9,7 @@
  */
 #include "tests/unit/unit.h"
 
-#include "daemon/core/subflow.h"
+#include "daemon/core/session_parts.h"
 #include "tests/sim/world.h"
 
 #include <inttypes.h>
@@ -100,6 +100,7 @@ struct chaos {
 
 static char story[8192];
 static unsigned running_seed;
+static uint64_t new_keys; /* in all worlds */
 
 /* A failure that is nobody's in here: an assertion, a sanitizer. */
 static void
@@ -299,6 +300,24 @@ plan_world(struct chaos *c, unsigned seed)
 	note("  %s, %s, %zu MB, heals at %.3f s\n", cc_name(opt.cc),
 	     scheduler_name(opt.scheduler), opt.memory >> 20, (double)c->heal_at / 1e9);
 	return opt;
+}
+
+/* New keys in some worlds as often as may be, by time and by packets. */
+static void
+plan_keys(struct chaos *c, struct world_options *opt)
+{
+	if (!one_in(c, 3))
+		return;
+	for (int side = 0; side < 2; side++) {
+		struct rekey_settings *r = &opt->rekey[side];
+
+		if (one_in(c, 2))
+			r->after_ns = (ns_t)spread(c, 100, 10000) * MS;
+		if (one_in(c, 2))
+			r->packets = spread(c, 10, 10000);
+		note("  side %d: new keys after %.1f s, %" PRIu64 " packets\n", side,
+		     (double)r->after_ns / 1e9, r->packets);
+	}
 }
 
 /* Since the world began, which was at one second. */
@@ -629,6 +648,7 @@ one_world(unsigned seed)
 	plan_links(&c);
 	plan_transfers(&c);
 	plan_faults(&c);
+	plan_keys(&c, &opt);
 	c.w = world_new(&opt);
 	while (now_of(&c) < c.heal_at) {
 		set_links(&c);
@@ -642,6 +662,7 @@ one_world(unsigned seed)
 	set_faults(&c);
 	set_transfers(&c);
 	wait_for_all(&c);
+	new_keys += world_session(c.w, SIM_CLIENT)->rekey.turns;
 	world_free(c.w);
 }
 
@@ -663,7 +684,7 @@ random_worlds(void **state)
 	(void)state;
 	for (unsigned i = 0; i < n; i++)
 		one_world(first + i);
-	print_message("%u worlds\n", n);
+	print_message("%u worlds, new keys %" PRIu64 " times\n", n, new_keys);
 }
 
 int

@@ -6,7 +6,8 @@
  *
  *	counters    each packet of a subflow has a higher one, through all
  *	            generations of keys: no nonce twice under a key
- *	generation  counts up by one, and never goes back
+ *	generation  counts up by one, and never goes back; the server is at
+ *	            most one behind the client
  *	addresses   three times what came from it, until it is proven; one that
  *	            the client cannot have is never proven
  *	data        only on active subflows, as long as there is one; on a backup
