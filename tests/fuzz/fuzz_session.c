@@ -14,6 +14,7 @@
 #include "daemon/core/session.h"
 #include "daemon/core/subflow.h"
 #include "daemon/core/wire.h"
+#include "tests/unit/keypeer.h"
 
 #include <sanitizer/allocator_interface.h>
 #include <stdio.h>
@@ -51,6 +52,7 @@ enum op {
 	OP_PROGRAM,
 	OP_AGAIN, /* the step before, some times */
 	OP_ROUND, /* everything is acknowledged, or not quite */
+	OP_KEYS,  /* of the peer: turns them, speaks of them, seals with old ones */
 	OP_COUNT,
 };
 
@@ -91,7 +93,7 @@ struct world {
 	unsigned n_subflows;
 	struct slot slots[SLOTS];
 	/* The peer's. */
-	struct aead seal, open;
+	struct keypeer peer;
 	uint64_t next[SESSION_SUBFLOWS_MAX]; /* counters */
 	uint64_t off[REMEMBERED];
 	uint64_t limit[REMEMBERED]; /* of what may come to us: granted, or by a reset */
@@ -195,10 +197,12 @@ check_memory(struct world *w)
 }
 
 static void
-check_frame(struct world *w, const struct frame *f)
+check_frame(struct world *w, const struct frame *f, uint8_t generation)
 {
 	uint64_t *limit;
 
+	if (f->type == FRAME_REKEY)
+		keypeer_heard(&w->peer, f->message, generation);
 	if (f->type == FRAME_RESET && f->reset.stream < REMEMBERED) {
 		limit = &w->limit[f->reset.stream];
 		check(w, f->reset.final <= *limit);
@@ -226,14 +230,14 @@ check_packet(struct world *w, uint8_t *data, size_t len, uint64_t counter)
 
 	check(w, packet_header_get(data, len, &h) == 0 && h.session == INDEX_PEER);
 	check(w, h.counter == (uint32_t)counter);
-	check(w, aead_open(&w->open, (struct aead_nonce){h.subflow, counter}, data,
-			   WIRE_HEADER_LEN, data + WIRE_HEADER_LEN,
-			   len - WIRE_HEADER_LEN) == 0);
+	check(w,
+	      keypeer_open(&w->peer, h.generation,
+			   (struct aead_nonce){h.subflow, counter}, data, len, w->now));
 	state = session_subflow(w->s, h.subflow)->state;
 	while (at < end) {
 		check(w, frame_get(&at, end, &f) == 0);
 		check(w, state != SUBFLOW_ENDED || may_follow_end(&f));
-		check_frame(w, &f);
+		check_frame(w, &f, h.generation);
 	}
 }
 
@@ -743,16 +747,14 @@ seal_and_deliver(struct world *w, struct script *sc, uint8_t id, uint8_t flags,
 	struct packet_header h = {
 		.session = INDEX_OURS,
 		.subflow = id,
+		.generation = keypeer_generation(&w->peer),
 		.ack_now = (flags & 1) != 0,
 		.counter = (uint32_t)counter,
 	};
 
 	w->next[id] = max_u64(w->next[id], counter + 1);
 	packet_header_put(w->in, &h);
-	if (aead_seal(&w->seal, (struct aead_nonce){id, counter}, w->in,
-		      WIRE_HEADER_LEN, w->in + WIRE_HEADER_LEN,
-		      len - WIRE_HEADER_LEN) < 0)
-		abort();
+	keypeer_seal(&w->peer, (struct aead_nonce){id, counter}, w->in, len);
 	deliver(w, len + CRYPTO_TAG_LEN, flags, (flags & 8) != 0);
 }
 
@@ -827,6 +829,19 @@ raw(struct world *w, struct script *sc, bool sealed)
 		deliver(w, len, flags, false);
 }
 
+static void
+keys(struct world *w, struct script *sc)
+{
+	uint8_t id = byte(sc) % SESSION_SUBFLOWS_MAX, flags = byte(sc);
+	size_t len = WIRE_HEADER_LEN;
+	struct frame f;
+
+	if (!keypeer_act(&w->peer, byte(sc), w->now, &f))
+		return;
+	len += frame_put(w->in + len, PACKET_SIZE - len, &f);
+	seal_and_deliver(w, sc, id, flags, len);
+}
+
 /* Life */
 
 static void
@@ -853,14 +868,7 @@ begin(struct world *w, struct script *sc)
 	};
 	w->tidy = (m & 4) != 0;
 	w->now = NS_PER_SEC;
-	if (aead_init(&w->seal, AEAD_AES_128_GCM, true,
-		      client ? w->keys.key_down : w->keys.key_up,
-		      client ? w->keys.iv_down : w->keys.iv_up) < 0)
-		abort();
-	if (aead_init(&w->open, AEAD_AES_128_GCM, false,
-		      client ? w->keys.key_up : w->keys.key_down,
-		      client ? w->keys.iv_up : w->keys.iv_down) < 0)
-		abort();
+	keypeer_init(&w->peer, !client, &w->keys, w->now, &w->cfg.rekey.secrets);
 	for (size_t i = 0; i < REMEMBERED; i++)
 		w->limit[i] = STREAM_WINDOW_MIN;
 	w->s = session_new(&w->cfg, &w->keys, seed, w->now);
@@ -932,8 +940,7 @@ end(struct world *w)
 			check_burst(w, &b, len);
 	}
 	session_free(w->s);
-	aead_done(&w->seal);
-	aead_done(&w->open);
+	keypeer_done(&w->peer);
 }
 
 static void
@@ -949,6 +956,7 @@ step(struct world *w, struct script *sc)
 	case OP_WAKE: wake(w, byte(sc)); break;
 	case OP_PROGRAM: program(w, sc); break;
 	case OP_ROUND: pass_round(w, sc); break;
+	case OP_KEYS: keys(w, sc); break;
 	case OP_AGAIN:
 	case OP_COUNT: break;
 	}
