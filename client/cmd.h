@@ -6,6 +6,8 @@
 
 #include "common/base.h"
 
+#include <jansson.h>
+
 /* Exit codes; scripts rely on them (docs/mpproxyctl.1). */
 enum cmd_exit {
 	CMD_DONE = 0,
@@ -39,7 +41,11 @@ extern const size_t cmd_table_len;
 enum cmd_exit cmd_genkey(const struct cmd *c, const struct cmd_options *o);
 enum cmd_exit cmd_pubkey(const struct cmd *c, const struct cmd_options *o);
 enum cmd_exit cmd_show(const struct cmd *c, const struct cmd_options *o);
+enum cmd_exit cmd_why(const struct cmd *c, const struct cmd_options *o);
 enum cmd_exit cmd_set_backup(const struct cmd *c, const struct cmd_options *o);
 enum cmd_exit cmd_set_priority(const struct cmd *c, const struct cmd_options *o);
+
+/* The table of a session's subflows: rows of the daemon's `subflows`. */
+void cmd_show_sessions(json_t *rows);
 
 #endif

@@ -213,6 +213,12 @@ rows_of(json_t *rows, const char *transport)
 	return found;
 }
 
+void
+cmd_show_sessions(json_t *rows)
+{
+	print_table(session_columns, ARRAY_LEN(session_columns), rows);
+}
+
 static void
 show_subflows(json_t *r)
 {
@@ -220,7 +226,7 @@ show_subflows(json_t *r)
 	json_t *mptcp = rows_of(json_object_get(r, "subflows"), "mptcp");
 
 	if (json_array_size(udp) > 0) {
-		print_table(session_columns, ARRAY_LEN(session_columns), udp);
+		cmd_show_sessions(udp);
 		putchar('\n');
 	}
 	print_table(subflow_columns, ARRAY_LEN(subflow_columns), mptcp);

@@ -4,6 +4,11 @@ const struct cmd cmd_table[] = {
 	{"status", "", 0, false, "what the daemon is doing", "", cmd_show},
 	{"uplinks", "", 0, false, "the uplinks and their states (client)", "",
 	 cmd_show},
+	{"why", "UPLINK", 1, false, "why an uplink is used, or not (client)",
+	 "UPLINK is a name from the configuration or an interface. Tells what each\n"
+	 "transport hears of the server over it, and its subflows of the udp "
+	 "session.\n",
+	 cmd_why},
 	{"streams", "[--from N] [--limit N]", 0, true, "the streams that are open",
 	 "Shows 200 streams, or --limit of them, after leaving out --from.\n",
 	 cmd_show},

@@ -27,10 +27,10 @@ _mpproxyctl() {
 	--from | --limit) return ;;
 	esac
 	case $command:$n in
-	:*) words='status uplinks streams subflows version set-backup set-priority
+	:*) words='status uplinks why streams subflows version set-backup set-priority
 		genkey pubkey genpsk --socket --json --help --version' ;;
 	streams:* | subflows:*) words='--from --limit --help' ;;
-	set-backup:0 | set-priority:0) words=$(_mpproxyctl_uplinks "${socket[@]}") ;;
+	set-backup:0 | set-priority:0 | why:0) words=$(_mpproxyctl_uplinks "${socket[@]}") ;;
 	set-priority:1) words='always backup never' ;;
 	*) words='--help' ;;
 	esac

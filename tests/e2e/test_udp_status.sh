@@ -34,7 +34,8 @@ has_more()
 # shows COMMAND REGEX
 shows()
 {
-	pair_ctl client "$1" | grep -q "$2"
+	# shellcheck disable=SC2086 # a command with its argument
+	pair_ctl client $1 | grep -q "$2"
 }
 
 # Both uplinks carry the download: the client receives, the server sends.
@@ -104,6 +105,11 @@ idle_death()
 	check_between "$1: after, ms" $(($(lab_now_ms) - at)) 0 2000
 	check "$1: the uplink is dead" wait_until 3 is_uplink dsl state dead
 	check "$1: and says why" grep -q "udp: no answer for .* s; mptcp: no" <(uplink dsl reason)
+	check "$1: why says so" shows "why dsl" "^why  *udp: no answer for .*; mptcp: no"
+	check "$1: why, of the other" shows "why fibre" "^vps .* fibre .* active"
+	pair_ctl client why nosuch 2>/dev/null
+	check "$1: why, of an unknown one" [ $? = 1 ]
+	check "$1: why, in JSON" [ "$(pair_ctl client -j why dsl | jq -r .uplink.state)" = dead ]
 	check "$1: the other is active" wait_until 3 is_uplink fibre state active
 	lab_set dsl state=up
 	check "$1: active again" wait_until 5 is_uplink dsl state active
