@@ -104,7 +104,7 @@ idle_death()
 	check "$1: idle death is noticed" wait_until 3 is_not_active dsl
 	check_between "$1: after, ms" $(($(lab_now_ms) - at)) 0 2000
 	check "$1: the uplink is dead" wait_until 3 is_uplink dsl state dead
-	check "$1: and says why" grep -q "udp: no answer for .* s; mptcp: no" <(uplink dsl reason)
+	check "$1: and says why" grep -q "udp: no answer for [0-9.]* m\?s; mptcp: no" <(uplink dsl reason)
 	check "$1: why says so" shows "why dsl" "^why  *udp: no answer for .*; mptcp: no"
 	check "$1: why, of the other" shows "why fibre" "^vps .* fibre .* active"
 	pair_ctl client why nosuch 2>/dev/null
