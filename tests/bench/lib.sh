@@ -68,10 +68,10 @@ say()
 
 record()
 {
-	local words
-	read -ra words <<<"$*"
-	echo "${words[*]}" >>"$BENCH_OUT"
-	say "${words[*]}"
+	local tidy
+	read -ra tidy <<<"$*"
+	echo "${tidy[*]}" >>"$BENCH_OUT"
+	say "${tidy[*]}"
 }
 
 have()
