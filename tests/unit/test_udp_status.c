@@ -450,6 +450,37 @@ test_idle_death_is_heard(void **state)
 	stop_listening(l);
 }
 
+static bool
+is_over_tcp(const struct pair *p, struct listener *l)
+{
+	assert_int_equal(told_state(p, l, 0), UPLINK_ACTIVE);
+	return strstr(uplink_reason(uplinks_at(l->us, 0), p->now).s, "over TCP") !=
+	       NULL;
+}
+
+/* Both carriers are heard: that there is TCP too is worth no word. */
+static void
+test_udp_before_tcp(void **state)
+{
+	struct pair *p = *state;
+	struct listener *l = listen_to(p);
+	const struct subflow_way over_tcp = {p->at_client[1], p->at_server, 1, 1};
+	ns_t give_up = p->now + LIMIT;
+
+	assert_int_equal(session_add_subflow(p->s[CLIENT], &over_tcp, false, p->now),
+			 3);
+	while (udp_status_active(p->s[CLIENT]) < 3 && p->now < give_up)
+		step(p);
+	assert_int_equal(udp_status_active(p->s[CLIENT]), 3);
+	assert_false(is_over_tcp(p, l));
+	p->cut[0] = true;
+	give_up = p->now + LIMIT;
+	while (!is_over_tcp(p, l) && p->now < give_up)
+		step(p);
+	assert_true(is_over_tcp(p, l));
+	stop_listening(l);
+}
+
 static void
 test_lost_session_is_silent(void **state)
 {
@@ -472,11 +503,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_PAIR(test_names_and_addresses),
-		WITH_PAIR(test_figures),
-		WITH_PAIR(test_death_and_return),
-		WITH_PAIR(test_priority),
-		WITH_PAIR(test_idle_death_is_heard),
+		WITH_PAIR(test_names_and_addresses),    WITH_PAIR(test_figures),
+		WITH_PAIR(test_death_and_return),       WITH_PAIR(test_priority),
+		WITH_PAIR(test_idle_death_is_heard),    WITH_PAIR(test_udp_before_tcp),
 		WITH_PAIR(test_lost_session_is_silent),
 	};
 
