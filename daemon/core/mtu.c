@@ -72,6 +72,12 @@ mtu_payload(const struct mtu *m)
 	return m->current - m->headers;
 }
 
+bool
+mtu_is_blocked(const struct mtu *m)
+{
+	return m->state == MTU_STATE_BASE && m->attempts >= MTU_PROBES;
+}
+
 ns_t
 mtu_deadline(const struct mtu *m)
 {

@@ -63,6 +63,8 @@ bool mtu_acked(struct mtu *m, uint16_t payload, bool probe, ns_t now);
 void mtu_lost(struct mtu *m, uint16_t payload, bool probe, ns_t now);
 /* The kernel knows that a packet was too large (EMSGSIZE), a probe or not. */
 bool mtu_too_large(struct mtu *m, uint16_t payload, ns_t now);
+/* Not even MTU_BASE came through, MTU_PROBES times in a row. */
+bool mtu_is_blocked(const struct mtu *m);
 /* When mtu_probe() may have something; NS_NEVER: not before a fate is known. */
 ns_t mtu_deadline(const struct mtu *m);
 

@@ -91,7 +91,7 @@ session_settle(struct session *s, struct subflow *sf)
 		bool arrived = p->state == SENT_ACKED;
 		/* Given up, perhaps before its time: that small ones get lost too is
 		 * not known. */
-		bool says_nothing = p->lost_by == LOST_BY_DEATH &&
+		bool says_nothing = p->lost_by == LOST_BY_DEATH && !p->mtu_probe &&
 				    p->size + sf->mtu.headers <= MTU_BASE;
 
 		if (!arrived && !says_nothing)

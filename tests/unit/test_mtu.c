@@ -179,12 +179,14 @@ a_silent_path_is_not_a_narrow_one(void **state)
 			mtu_lost(&p.m, payload, true, p.now + RTT_NS);
 			p.probes++;
 		}
+		assert_true(mtu_is_blocked(&p.m) == (p.probes >= MTU_PROBES));
 		p.now += STEP;
 	}
 	assert_in_range(p.probes, 8, 20);
 	p.size = 1500;
 	run_until(&p, p.now + 10 * NS_PER_SEC);
 	assert_int_equal(mtu_payload(&p.m) + p.headers, 1500);
+	assert_false(mtu_is_blocked(&p.m));
 }
 
 static void
