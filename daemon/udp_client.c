@@ -429,7 +429,7 @@ health(const struct transport *base)
 		if (!udp_port_is_active(p, c->session.core))
 			continue;
 		h.works = true;
-		if (!p->over_tcp)
+		if (!p->over_tcp && udp_port_is_whole(p, c->session.core))
 			h.handicap = NULL;
 	}
 	return h;

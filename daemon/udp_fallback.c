@@ -3,27 +3,34 @@
 #include "common/log.h"
 #include "daemon/core/subflow.h"
 
-static const struct subflow *
-subflow_of(const struct udp_port *p, const struct session *core)
+/* Notes whether it serves now, and tells. */
+static bool
+serves(struct udp_port *p, const struct session *core, ns_t now)
 {
-	return core == NULL || p->subflow == 0 ? NULL
-					       : session_subflow(core, p->subflow);
+	bool whole = udp_port_is_whole(p, core);
+
+	if (whole)
+		p->served_at = now;
+	else
+		p->failed_at = now;
+	return whole;
 }
 
-/* How long nothing has been heard by it. */
+/* For how long it has not served. Before a session any answer will do. */
 static ns_t
-silence(const struct udp_port *p, const struct session *core, ns_t now)
+useless_for(const struct udp_port *p, ns_t now)
 {
-	const struct subflow *sf = subflow_of(p, core);
+	ns_t since = max_ns(p->tried_at, p->served_at);
 
-	if (udp_port_is_active(p, core))
-		return 0;
-	return now - max_ns(p->tried_at, sf != NULL ? sf->state_at : p->heard_at);
+	return now - (p->subflow == 0 ? max_ns(since, p->heard_at) : since);
 }
 
+/* Beside this one over UDP; where that one is a new one, as if for the first time. */
 static void
-try_tcp(struct udp_port *p, ns_t now)
+try_tcp(struct udp_port *p, const struct udp_port *udp, ns_t now)
 {
+	if (udp->tried_at > p->tried_at)
+		p->gap = 0;
 	if (p->open || udp_port_is_opening(p) || now < p->tried_at + p->gap)
 		return;
 	p->gap = p->gap == 0 ? UDP_FALLBACK_GAP
@@ -36,24 +43,6 @@ end_tcp(struct udp_port *p)
 {
 	udp_port_close(p);
 	p->all->handler.on_lost(p->all->handler.arg, p);
-}
-
-/* A connection is of no use for ever: not one that is never made, nor a dead one. */
-static void
-check_tcp(struct udp_port *p, const struct session *core, ns_t now)
-{
-	bool active = udp_port_is_active(p, core);
-
-	if ((p->open || udp_port_is_opening(p)) &&
-	    silence(p, core, now) > UDP_FALLBACK_PATIENCE) {
-		end_tcp(p);
-		return;
-	}
-	if (active && p->gap != 0)
-		log_info("uplink over TCP: name=%s reason=\"UDP does not get through\"",
-			 p->uplink->name);
-	if (active)
-		p->gap = 0;
 }
 
 static struct udp_port *
@@ -69,20 +58,40 @@ twin_of(const struct udp_port *p)
 	return NULL;
 }
 
+/* A connection is of no use for ever: not one that is never made, nor a dead one. */
+static void
+check_tcp(struct udp_port *p, const struct session *core, ns_t now)
+{
+	const struct udp_port *udp = twin_of(p);
+
+	if (!p->open && !udp_port_is_opening(p))
+		return;
+	if (!serves(p, core, now)) {
+		if (useless_for(p, now) > UDP_FALLBACK_PATIENCE)
+			end_tcp(p);
+		return;
+	}
+	if (p->gap != 0)
+		log_info("uplink over TCP: name=%s reason=\"%s\"", p->uplink->name,
+			 udp != NULL && udp_port_is_active(udp, core)
+				 ? "UDP gets through in part only"
+				 : "UDP does not get through");
+	p->gap = 0;
+}
+
 static void
 check_udp(struct udp_port *p, const struct session *core, ns_t now)
 {
+	bool is_whole = serves(p, core, now);
 	struct udp_port *tcp = twin_of(p);
-	const struct subflow *sf = subflow_of(p, core);
 
-	if (silence(p, core, now) >= UDP_FALLBACK_AFTER) {
+	if (!is_whole && useless_for(p, now) >= UDP_FALLBACK_AFTER) {
 		if (tcp == NULL)
 			tcp = udp_ports_find(p->all, p->uplink, &p->remote, true);
 		if (tcp != NULL)
-			try_tcp(tcp, now);
-	} else if (tcp != NULL && udp_port_is_active(p, core) &&
-		   now - sf->state_at >= UDP_FALLBACK_LINGER &&
-		   (tcp->open || udp_port_is_opening(tcp))) {
+			try_tcp(tcp, p, now);
+	} else if (is_whole && now - p->failed_at >= UDP_FALLBACK_LINGER &&
+		   tcp != NULL && (tcp->open || udp_port_is_opening(tcp))) {
 		log_info("uplink over UDP again: name=%s", p->uplink->name);
 		end_tcp(tcp);
 		tcp->gap = 0;
@@ -109,5 +118,7 @@ udp_fallback_is_spare(const struct udp_port *p, const struct session *core)
 {
 	const struct udp_port *twin = twin_of(p);
 
-	return p->over_tcp && twin != NULL && udp_port_is_active(twin, core);
+	if (p->over_tcp)
+		return twin != NULL && udp_port_is_whole(twin, core);
+	return mtu_is_blocked(&session_subflow(core, p->subflow)->mtu);
 }

@@ -1,14 +1,15 @@
 /*
  * udp_fallback - an uplink that lets no UDP through goes over TCP.
  *
- * Model:   while the server is not heard by an uplink's port over UDP, there is
- *          one over TCP beside it, to the same address: one more subflow, which
- *          the session knows as any other. The one over UDP goes on asking, so
- *          that whatever was in its way, it is noticed when it has gone:
+ * Model:   while an uplink's port over UDP does not serve, because the server is
+ *          not heard, or only small packets get through, there is one over TCP
+ *          beside it, to the same address: one more subflow, which the session
+ *          knows as any other. The one over UDP goes on asking, so that whatever
+ *          was in its way, it is noticed when it has gone:
  *
- *	UDP heard ---- silent for UDP_FALLBACK_AFTER ----> a port over TCP is tried
- *	    ^                                             again and again, ever rarer
- *	    '--- heard for UDP_FALLBACK_LINGER: TCP ends ----------'
+ *	UDP serves -- not for UDP_FALLBACK_AFTER --> a port over TCP is tried
+ *	    ^                                         again and again, ever rarer
+ *	    '--- for UDP_FALLBACK_LINGER: TCP ends ------'
  *
  * Source:  docs/protocol.md, "Over TCP".
  */
@@ -27,7 +28,8 @@
 /* To be called a few times a second; `core`: the session, or NULL. */
 void udp_fallback_check(struct udp_ports *ps, const struct session *core, ns_t now);
 
-/* Whether this one over TCP is to carry nothing that one over UDP can carry. */
+/* Whether this one, with a subflow, is to carry nothing that others can carry:
+ * over TCP beside UDP that serves, over UDP what is too narrow. */
 bool udp_fallback_is_spare(const struct udp_port *p, const struct session *core);
 
 #endif

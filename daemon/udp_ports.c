@@ -1,5 +1,6 @@
 #include "daemon/udp_ports.h"
 
+#include "daemon/core/scheduler.h"
 #include "daemon/core/subflow.h"
 #include "daemon/core/wire.h"
 
@@ -158,6 +159,21 @@ udp_port_is_active(const struct udp_port *p, const struct session *core)
 {
 	return p->open && p->subflow != 0 && core != NULL &&
 	       session_subflow(core, p->subflow)->state == SUBFLOW_ACTIVE;
+}
+
+bool
+udp_port_is_whole(const struct udp_port *p, const struct session *core)
+{
+	const struct subflow *sf;
+
+	if (!udp_port_is_active(p, core))
+		return false;
+	sf = session_subflow(core, p->subflow);
+	/* That the server hears us here may have been told elsewhere. And what it cannot
+	 * fill it asks to be used last. */
+	return sf->heard_at >= sf->state_at &&
+	       loop_now(p->all->loop) - sf->heard_at < UDP_PORT_DEAF &&
+	       !mtu_is_blocked(&sf->mtu) && sf->tier_peer == TIER_ALWAYS;
 }
 
 void

@@ -19,6 +19,8 @@
 #include "daemon/io/udp.h"
 #include "daemon/uplinks.h"
 
+#define UDP_PORT_DEAF (3 * NS_PER_SEC) /* a ping a second is answered */
+
 enum { UDP_PORTS_MAX = SESSION_SUBFLOWS_MAX - 1 };
 
 struct udp_ports;
@@ -31,7 +33,9 @@ struct udp_port {
 	uint8_t subflow; /* of the session; 0: none */
 	ns_t tried_at;   /* udp_port_open() */
 	ns_t heard_at;   /* anything came */
-	ns_t gap;        /* over TCP: between two tries; 0: none has failed */
+	/* Of udp_fallback: when it was last found to serve, and not to serve. */
+	ns_t served_at, failed_at;
+	ns_t gap; /* over TCP: between two tries; 0: none has failed */
 	struct addr local, remote;
 	struct udp_sock sock; /* over UDP */
 	struct watch watch;
@@ -71,6 +75,8 @@ void udp_port_close(struct udp_port *p);
 bool udp_port_is_opening(const struct udp_port *p);
 /* It has a subflow that may carry data. */
 bool udp_port_is_active(const struct udp_port *p, const struct session *core);
+/* And packets of full size come through, in both directions. */
+bool udp_port_is_whole(const struct udp_port *p, const struct session *core);
 /* What cannot be sent is lost. */
 void udp_port_send(struct udp_port *p, const uint8_t *data, size_t len, size_t packet);
 

@@ -1,6 +1,8 @@
 #include "daemon/udp_server.h"
 
 #include "common/log.h"
+#include "daemon/core/scheduler.h"
+#include "daemon/core/subflow.h"
 #include "daemon/open_request.h"
 #include "daemon/tunnel_udp.h"
 #include "daemon/udp_carriers.h"
@@ -329,6 +331,24 @@ on_burst(void *arg, struct udp_sock *by, const struct udp_burst *b)
 		take_handshake(arg, by, b);
 }
 
+/* What UDP brings in small packets only is used last; its client may have TCP. */
+static void
+shun_narrow(struct server_session *ss)
+{
+	for (unsigned id = 1; id < SESSION_SUBFLOWS_MAX; id++) {
+		const struct subflow *sf = session_subflow(ss->us.core, (uint8_t)id);
+		uint8_t tier;
+
+		if (sf == NULL || sf->via != 0)
+			continue;
+		tier = mtu_is_blocked(&sf->mtu) ? TIER_BACKUP : TIER_ALWAYS;
+		if (tier == sf->tier)
+			continue;
+		session_set_tier(ss->us.core, sf->id, tier);
+		udp_session_touch(&ss->us);
+	}
+}
+
 static void
 on_tick(void *arg)
 {
@@ -342,6 +362,7 @@ on_tick(void *arg)
 			struct server_session *ss =
 				list_entry(it, struct server_session, by_index);
 
+			shun_narrow(ss);
 			if (udp_status_active(ss->us.core) > 0 || ss->heard_at == 0)
 				ss->heard_at = now;
 			else if (now - ss->heard_at > SESSION_HOLD)

@@ -1,6 +1,7 @@
 #!/bin/bash
 # An uplink that lets no UDP through carries the same session over TCP, and UDP again
-# once it gets through: UDP is dropped on one uplink, then on both, then on none.
+# once it gets through: UDP is dropped on one uplink, then on both, then on none; and
+# in the end its large packets only, on one of them on the way down only.
 #
 #   client: curl          uplinks                 server     origin: nginx
 #   8000 --- fibre 40@10, lte 20@15 (UDP dropped) --- 5.5.5.5:80
@@ -10,27 +11,45 @@ PAIR_TRANSPORT=udp
 
 SIZE=70000000
 
-# Both ways, silently: what a middlebox does.
-blocked()
+names()
 {
 	local names='"none"' name
 	for name; do
 		names+=", \"$name\""
 	done
+	echo "{ $names }"
+}
+
+# drop OUT IN: what of UDP is dropped, silently, as by a middlebox
+drop()
+{
 	lab_in client nft -f - <<-END
 		table inet mpp
 		flush table inet mpp
 		table inet mpp {
 			chain out {
 				type filter hook output priority 0
-				oifname { $names } meta l4proto udp counter drop
+				oifname $1 counter drop
 			}
 			chain in {
 				type filter hook input priority 0
-				iifname { $names } meta l4proto udp counter drop
+				iifname $2 counter drop
 			}
 		}
 	END
+}
+
+blocked()
+{
+	drop "$(names "$@") meta l4proto udp" "$(names "$@") meta l4proto udp"
+}
+
+# narrow OUT IN: on these uplinks UDP brings small packets only
+narrow()
+{
+	# shellcheck disable=SC2086 # words are names
+	drop "$(names $1) meta l4proto udp meta length > 1000" \
+		"$(names $2) meta l4proto udp meta length > 1000"
 }
 
 has_carried()
@@ -100,5 +119,12 @@ lab_kill "$PAIR_CLIENT"
 pair_client
 check "a session begins without any UDP" wait_until 8 says 1 "session up: transport=udp"
 check "and brings a stream" wait_until 5 small_arrives
+
+lab_kill "$PAIR_CLIENT"
+narrow "fibre" "fibre lte"
+pair_client
+check "only small packets of UDP get through: TCP" wait_until 8 says 1 "uplink over TCP: name=fibre reason=\"UDP gets through in part only\""
+check "also where that is so on the way down" wait_until 8 says 1 "uplink over TCP: name=lte reason=\"UDP gets through in part only\""
+check "and a stream comes" wait_until 5 small_arrives
 pair_stop || not_ok "both daemons end well" "see above"
 finish
