@@ -58,7 +58,12 @@ send_calls()
 	wait "$perf"
 	if [ "$got" = 1000000000 ]; then
 		record "who=calls run=$1 $(awk -F, -v took="$took" '$1 ~ /^[0-9]+$/ { n += $1 }
-			END { printf "per_mb=%.2f mbit=%.0f", n / 1000, 8000 / took }' "$counts")"
+			END {
+				if (n == 0)
+					print "error=perf_counts_nothing"
+				else
+					printf "per_mb=%.2f mbit=%.0f", n / 1000, 8000 / took
+			}' "$counts")"
 	else
 		record "who=calls run=$1 error=got_$got"
 	fi

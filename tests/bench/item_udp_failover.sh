@@ -130,7 +130,7 @@ flow()
 		return
 	fi
 	record "$words $($FLOW judge "$CUT" "${BACK:-0}" $LEFT_MBIT $WHOLE_MBIT <"$raw.csv")"
-	[ "$event" != death ] || record "who=line of=${words#who=}" \
+	[[ "$words" != *event=death\ run=1 ]] || record "who=line of=${words#who=}" \
 		"mbit=$($FLOW bins "$(awk -v c="$CUT" 'BEGIN { printf "%.3f", c - 1 }')" 9 0.1 <"$raw.csv")"
 }
 
