@@ -1,15 +1,16 @@
 /*
- * join - tokens and HMACs of MP_JOIN.
+ * join - tokens and HMACs of MP_JOIN and ADD_ADDR.
  *
  * Model:   each side has a key of JOIN_KEY_LEN bytes that never travels; a token
  *          hints at it, an HMAC over both sides' nonces proves it.
  * Owner:   everything is the caller's.
  * Errors:  -ENOMEM, of libcrypto.
- * Source:  RFC 8684, 3.1 (token, IDSN) and 3.2 (HMAC), with SHA-256.
+ * Source:  RFC 8684, 3.1 (token, IDSN), 3.2 and 3.4.1 (HMAC), with SHA-256.
  */
 #ifndef DAEMON_CORE_JOIN_H
 #define DAEMON_CORE_JOIN_H
 
+#include "common/addr.h"
 #include "daemon/core/crypto.h"
 
 enum {
@@ -28,5 +29,10 @@ struct join_side {
 /* Of what `speaker` says; whole, to be cut to its leftmost 64 or 160 bits. */
 int join_hmac(const struct join_side *speaker, const struct join_side *other,
 	      size_t nonce_len, uint8_t ret_mac[CRYPTO_HASH_LEN]) MUST_CHECK;
+
+/* Of an address that the owner of `key` tells the other of: the rightmost 64 bits. */
+int
+join_addr_hmac(const uint8_t key[JOIN_KEY_LEN], const uint8_t key_other[JOIN_KEY_LEN],
+	       uint8_t id, const struct addr *a, uint8_t ret_mac[8]) MUST_CHECK;
 
 #endif

@@ -379,6 +379,7 @@ session_deadline(const struct session *s)
 
 	if (session_is_over(s))
 		return NS_NEVER;
+	at = min_ns(at, session_addrs_deadline(s));
 	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
 		if (s->subflows[i] != NULL)
 			at = min_ns(at, subflow_deadline(s->subflows[i]));
@@ -402,6 +403,7 @@ session_expire(struct session *s, ns_t now)
 		}
 		session_check_health(s, sf, now);
 	}
+	session_addrs_expire(s, now);
 	if (rekey_expire(&s->rekey, &s->rng, now))
 		session_say_rekey(s);
 }

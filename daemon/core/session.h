@@ -134,6 +134,7 @@ struct session_stats {
 	uint64_t stream_bytes_out;  /* new bytes of streams */
 	uint64_t resent;            /* bytes of streams that were sent again */
 	uint64_t refused;           /* packets that did not open, or were replays */
+	uint64_t addrs_refused;     /* ADD_ADDR: forged, or too many */
 	uint64_t held_out, held_in; /* bytes of memory, now */
 	uint64_t rekeys;            /* times that there were new keys */
 	unsigned streams, subflows_active;

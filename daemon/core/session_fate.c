@@ -111,6 +111,9 @@ session_settle(struct session *s, struct subflow *sf)
 				subflow_word_fate(s, it, arrived);
 				break;
 			case ITEM_SUBFLOW_END: subflow_end_fate(s, it, arrived); break;
+			case ITEM_REMOVE_ADDR:
+				session_addr_fate(s, (uint8_t)it->stream, arrived);
+				break;
 			}
 		}
 	}

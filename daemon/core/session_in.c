@@ -223,6 +223,9 @@ on_subflow_frame(struct session *s, struct inbound *in, const struct frame *f)
 		session_on_join(s, sf, f, in->counter, in->now);
 		return 0;
 	case FRAME_PRIO: return on_prio(s, f->prio.seq, f->prio.subflow, f->prio.tier);
+	case FRAME_ADD_ADDR:
+	case FRAME_ADD_ADDR_ECHO:
+	case FRAME_REMOVE_ADDR: session_on_addr(s, f, in->now); return 0;
 	case FRAME_SUBFLOW_RESET:
 		in->says_end = true;
 		session_on_reset(s, f->end.subflow, f->end.code, in->now);

@@ -126,6 +126,15 @@ put_streams(struct session *s, struct outbound *p)
 	}
 }
 
+/* News on a probe of a dead one would have to be told again and again. */
+static bool
+is_heard(const struct session *s, const struct subflow *sf)
+{
+	if (sf->state == SUBFLOW_JOINING || sf->state == SUBFLOW_ENDED)
+		return false;
+	return sf->state == SUBFLOW_ACTIVE || !session_has_active(s, NULL);
+}
+
 static size_t
 one_packet(struct session *s, struct subflow *sf, uint8_t *buf, size_t size, bool data)
 {
@@ -133,8 +142,7 @@ one_packet(struct session *s, struct subflow *sf, uint8_t *buf, size_t size, boo
 
 	packet_begin(&p, buf, size);
 	packet_put_subflow_words(s, &p, sf);
-	if (s->tell_subflows && sf->state != SUBFLOW_JOINING &&
-	    sf->state != SUBFLOW_ENDED)
+	if (is_heard(s, sf))
 		packet_put_news(s, &p);
 	packet_put_acks(s, &p, sf);
 	if (data)
@@ -262,7 +270,8 @@ static bool
 has_data(const struct session *s)
 {
 	return !list_empty(&s->young) || !list_empty(&s->bulk) ||
-	       !list_empty(&s->talk) || s->tell_session_max || s->tell_subflows;
+	       !list_empty(&s->talk) || s->tell_session_max || s->tell_subflows ||
+	       s->addrs.talks;
 }
 
 static size_t

@@ -158,9 +158,8 @@ put_reset(struct outbound *p, struct subflow *sf)
 	sf->end.says = false;
 }
 
-/* They go by whichever subflow is asked first: their own may be dead. */
-void
-packet_put_news(struct session *s, struct outbound *p)
+static void
+put_subflow_news(struct session *s, struct outbound *p)
 {
 	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
 		struct subflow *sf = s->subflows[i];
@@ -175,6 +174,16 @@ packet_put_news(struct session *s, struct outbound *p)
 			return;
 	}
 	s->tell_subflows = false;
+}
+
+/* They go by whichever subflow is asked first: their own may be dead. */
+void
+packet_put_news(struct session *s, struct outbound *p)
+{
+	if (s->tell_subflows)
+		put_subflow_news(s, p);
+	if (s->addrs.talks)
+		packet_put_addrs(s, p);
 }
 
 /* Streams */

@@ -17,6 +17,7 @@ enum item_kind {
 	ITEM_SESSION_MAX,
 	ITEM_SUBFLOW_WORD, /* stream: subflow id, off: enum subflow_word */
 	ITEM_SUBFLOW_END,  /* stream: subflow id */
+	ITEM_REMOVE_ADDR,  /* stream: its id */
 };
 
 /* A packet that is being filled. */
@@ -34,8 +35,9 @@ void packet_note(struct outbound *p, struct item it);
 void packet_put_acks(struct session *s, struct outbound *p, struct subflow *sf);
 void
 packet_put_subflow_words(struct session *s, struct outbound *p, struct subflow *sf);
-/* MP_PRIO and MP_TCPRST of all subflows. */
+/* MP_PRIO and MP_TCPRST of all subflows, ADD_ADDR and its kin. */
 void packet_put_news(struct session *s, struct outbound *p);
+void packet_put_addrs(struct session *s, struct outbound *p);
 /* A chunk's frame and bytes; `c` shrinks to what fits. False: the packet is full. */
 bool packet_put_chunk(struct outbound *p, const struct stream *st, struct chunk *c);
 /* Seals and remembers it. Returns its bytes, 0 when it came to nothing. */

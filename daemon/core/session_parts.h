@@ -9,6 +9,7 @@
  *	session_fate.c     what became of what was sent
  *	session_subflow.c  joins, health, priorities
  *	session_end.c      the end of one subflow, and its return
+ *	session_addr.c     addresses of the server
  */
 #ifndef DAEMON_CORE_SESSION_PARTS_H
 #define DAEMON_CORE_SESSION_PARTS_H
@@ -16,6 +17,7 @@
 #include "common/list.h"
 #include "daemon/core/numbers.h"
 #include "daemon/core/session.h"
+#include "daemon/core/session_addr.h"
 #include "daemon/core/subflow.h"
 
 enum {
@@ -56,6 +58,7 @@ struct session {
 		out_limit; /* new bytes of all streams, and the peer's window */
 	uint64_t in_total, in_consumed, in_limit; /* the same of the other direction */
 	bool tell_session_max;
+	struct addrs addrs;
 	bool tell_subflows; /* MP_PRIO, MP_TCPRST: by any of them */
 	bool waited;
 	ns_t wake_at; /* when a subflow that data wait for may be ready */
@@ -127,5 +130,12 @@ void session_heard_ended(struct session *s, struct subflow *sf, ns_t now);
 bool session_rejoin(struct session *s, struct subflow *sf, ns_t now);
 /* Server: the client begins it anew. False: it may not. */
 bool session_accept_rejoin(struct session *s, struct subflow *sf, ns_t now);
+
+/* session_addr.c */
+void session_on_addr(struct session *s, const struct frame *f, ns_t now);
+ns_t session_addrs_deadline(const struct session *s);
+void session_addrs_expire(struct session *s, ns_t now);
+/* Of a REMOVE_ADDR. */
+void session_addr_fate(struct session *s, uint8_t id, bool arrived);
 
 #endif

@@ -270,6 +270,9 @@ session_check_health(struct session *s, struct subflow *sf, ns_t now)
 	} else if (doubt && sf->state == SUBFLOW_SUSPECT) {
 		sf->doubted_at = now;
 	}
+	if (sf->end.leave_at <= now && session_has_active(s, sf) &&
+	    (sf->state == SUBFLOW_DEAD || sf->state == SUBFLOW_JOINING))
+		session_end_subflow(s, sf, SUBFLOW_END_UNSPECIFIED, now);
 	if (sf->probe_at <= now) {
 		subflow_probe(sf, now);
 		session_give_up_flight(s, sf, now);

@@ -22,6 +22,7 @@ subflow_new(uint8_t id, const struct addr *local, const struct addr *remote,
 	sf->state_at = now;
 	sf->probe_at = NS_NEVER;
 	sf->end.retry_at = NS_NEVER;
+	sf->end.leave_at = NS_NEVER;
 	mtu_init(&sf->mtu, remote->family == AF_INET6, now);
 	cc_init(&sf->cc, cc, mtu_payload(&sf->mtu), 0, (uint8_t)(id * 37), now);
 	pacer_init(&sf->pacer, now);

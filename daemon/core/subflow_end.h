@@ -1,5 +1,5 @@
 /*
- * subflow_end - why a subflow ended, and when it may come back.
+ * subflow_end - when and why a subflow ends, and when it may come back.
  *
  * Source:  docs/protocol.md, "Subflows"; RFC 8684, 3.6.
  */
@@ -24,7 +24,7 @@ enum subflow_end {
 	SUBFLOW_END_MIDDLEBOX = 6,
 };
 
-/* What it is in the state SUBFLOW_ENDED, and what it learnt there. */
+/* For the state SUBFLOW_ENDED, and what was learnt in it. */
 struct subflow_ended {
 	uint8_t code;     /* of the last end: enum subflow_end, or unknown */
 	bool barred;      /* the server lets it in no more */
@@ -34,6 +34,8 @@ struct subflow_ended {
 	ns_t rest_until; /* it joins no sooner */
 	ns_t retry_at;   /* it joins again; NS_NEVER: not by itself */
 	ns_t said_at;
+	/* Its address was taken back: from then on silence ends it; else NS_NEVER. */
+	ns_t leave_at;
 };
 
 #endif

@@ -11,10 +11,13 @@
  * memory, must not talk more than it may, must not ask to be woken for nothing, and
  * what it says must be right: frames, windows, the end of a stream that it reset.
  */
+#include "daemon/core/join.h"
 #include "daemon/core/session.h"
+#include "daemon/core/session_addr.h"
 #include "daemon/core/subflow.h"
 #include "daemon/core/wire.h"
 #include "tests/unit/keypeer.h"
+#include "tests/unit/script.h"
 
 #include <sanitizer/allocator_interface.h>
 #include <stdio.h>
@@ -70,11 +73,9 @@ enum act {
 	ACT_UP,
 	ACT_SUBFLOW,
 	ACT_END_SUBFLOW,
+	ACT_ADVERTISE,
+	ACT_WITHDRAW,
 	ACT_COUNT,
-};
-
-struct script {
-	const uint8_t *at, *end;
 };
 
 /* What the program knows of a stream. */
@@ -115,50 +116,12 @@ struct world {
 
 /* The script */
 
-static uint8_t
-byte(struct script *sc)
-{
-	return sc->at < sc->end ? *sc->at++ : 0;
-}
-
-/* Any magnitude in two bytes, and what is worth trying in one. */
-static uint64_t
-number(struct script *sc)
-{
-	static const uint64_t edges[] = {
-		STREAM_WINDOW_MIN - 1,
-		STREAM_WINDOW_MIN,
-		STREAM_WINDOW_MIN + 1,
-		STREAM_WINDOW_MAX,
-		STREAM_WINDOW_MAX,
-		STORE_BLOCK - 1,
-		STORE_BLOCK,
-		UINT64_C(1) << 32,
-		UINT32_MAX,
-		INT32_MAX,
-		UINT64_C(1) << 61,
-		WIRE_NUMBER_MAX,
-		LOSS_PACKETS_MAX,
-		ACKS_WINDOW,
-		65535,
-		65536,
-	};
-	uint8_t b = byte(sc), low = b & 63;
-
-	switch (b >> 6) {
-	case 0: return low;
-	case 1: return (uint64_t)byte(sc) << low & WIRE_NUMBER_MAX;
-	case 2: return edges[low % ARRAY_LEN(edges)];
-	default: return WIRE_NUMBER_MAX - low;
-	}
-}
-
 static uint64_t
 stream_id(struct script *sc)
 {
-	uint8_t b = byte(sc);
+	uint8_t b = script_byte(sc);
 
-	return b < 0xf0 ? b % REMEMBERED : number(sc);
+	return b < 0xf0 ? b % REMEMBERED : script_number(sc);
 }
 
 static struct addr
@@ -175,6 +138,7 @@ address(unsigned which)
 static void
 check_memory(struct world *w)
 {
+	struct session_addr addrs[SESSION_ADDRS_MAX];
 	struct session_stats stats;
 	size_t most = w->allocated + 2 * w->cfg.memory + MEMORY_FIXED;
 
@@ -182,6 +146,7 @@ check_memory(struct world *w)
 	check(w, stats.held_out <= w->cfg.memory);
 	check(w, stats.held_in <= w->cfg.memory);
 	check(w, stats.streams <= w->cfg.max_streams);
+	check(w, session_addrs(w->s, addrs) <= SESSION_ADDRS_MAX);
 	most += stats.streams * MEMORY_STREAM;
 	w->n_subflows = 0;
 	for (uint8_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
@@ -203,6 +168,9 @@ check_frame(struct world *w, const struct frame *f, uint8_t generation)
 
 	if (f->type == FRAME_REKEY)
 		keypeer_heard(&w->peer, f->message, generation);
+	check(w, w->cfg.role == SESSION_CLIENT
+			 ? f->type != FRAME_ADD_ADDR && f->type != FRAME_REMOVE_ADDR
+			 : f->type != FRAME_ADD_ADDR_ECHO);
 	if (f->type == FRAME_RESET && f->reset.stream < REMEMBERED) {
 		limit = &w->limit[f->reset.stream];
 		check(w, f->reset.final <= *limit);
@@ -397,16 +365,34 @@ on_subflow(struct world *w, enum act act, uint8_t id, uint8_t arg)
 }
 
 static void
+on_address(struct world *w, enum act act, uint8_t id, uint8_t arg)
+{
+	const struct addr at = address(arg);
+	int err;
+
+	if (w->cfg.role != SESSION_SERVER || id == 0)
+		return;
+	if (act == ACT_WITHDRAW) {
+		session_withdraw(w->s, id);
+		return;
+	}
+	err = session_advertise(w->s, id, &at);
+	check(w, err == 0 || err == -EEXIST || err == -ENOSPC);
+}
+
+static void
 program(struct world *w, struct script *sc)
 {
-	enum act act = (enum act)(byte(sc) % ACT_COUNT);
-	uint8_t which = byte(sc), arg = byte(sc);
+	enum act act = (enum act)(script_byte(sc) % ACT_COUNT);
+	uint8_t which = script_byte(sc), arg = script_byte(sc);
 
 	switch (act) {
 	case ACT_TIER:
 	case ACT_DOWN:
 	case ACT_UP:
 	case ACT_END_SUBFLOW: on_subflow(w, act, which % 4 + 1, arg); break;
+	case ACT_ADVERTISE:
+	case ACT_WITHDRAW: on_address(w, act, which, arg); break;
 	case ACT_SUBFLOW: add_subflow(w, which % 4, arg); break;
 	case ACT_OPEN:
 	case ACT_WRITE:
@@ -506,7 +492,7 @@ wake(struct world *w, uint8_t times)
 static void
 get_bytes(struct script *sc, uint8_t *to, const uint8_t *truth, size_t len)
 {
-	uint8_t wrong = byte(sc);
+	uint8_t wrong = script_byte(sc);
 
 	memcpy(to, truth, len);
 	to[wrong % len] ^= wrong >> 5;
@@ -545,15 +531,16 @@ make_join(struct world *w, struct script *sc, const struct subflow *sf,
 	ret->token = (uint32_t)hash[0] << 24 | (uint32_t)hash[1] << 16 |
 		     (uint32_t)hash[2] << 8 | hash[3];
 	memcpy(ret->nonce, nonce_peer, 8);
-	ret->addr_id = byte(sc) % 4;
-	ret->tier = byte(sc) % (FRAME_TIER_MAX + 1);
+	ret->addr_id = script_byte(sc) % 4;
+	ret->tier = script_byte(sc) % (FRAME_TIER_MAX + 1);
 }
 
 /* False: nothing can be acknowledged. */
 static bool
 make_ack(struct world *w, struct script *sc, uint8_t via, struct frame_ack *ret)
 {
-	uint8_t id = byte(sc), back = byte(sc), n = byte(sc) % FRAME_ACK_RANGES_MAX;
+	uint8_t id = script_byte(sc), back = script_byte(sc),
+		n = script_byte(sc) % FRAME_ACK_RANGES_MAX;
 	const struct subflow *sf;
 	bool any;
 	uint64_t end;
@@ -563,14 +550,14 @@ make_ack(struct world *w, struct script *sc, uint8_t via, struct frame_ack *ret)
 	end = sf != NULL ? sf->loss.next : 0;
 	end = back == 0xff ? end + 1 : end - min_u64(end, back);
 	any = end > 0;
-	ret->received_at = (uint32_t)(w->now / NS_PER_US) + (uint32_t)number(sc);
-	ret->delay = (uint32_t)number(sc);
+	ret->received_at = (uint32_t)(w->now / NS_PER_US) + (uint32_t)script_number(sc);
+	ret->delay = (uint32_t)script_number(sc);
 	ret->n_ranges = 0;
 	for (; ret->n_ranges <= n; ret->n_ranges++) {
-		uint64_t len = min_u64(end, 1u + byte(sc));
+		uint64_t len = min_u64(end, 1u + script_byte(sc));
 
 		ret->ranges[ret->n_ranges] = (struct range){end - len, end};
-		len += 1u + byte(sc);
+		len += 1u + script_byte(sc);
 		if (len >= end)
 			break;
 		end -= len;
@@ -590,15 +577,15 @@ make_stream(struct world *w, struct script *sc, uint8_t bits, size_t room,
 
 	ret->stream = stream_id(sc);
 	next = &w->off[ret->stream % REMEMBERED];
-	how = byte(sc);
+	how = script_byte(sc);
 	if (how < 0x80)
 		ret->off = *next;
 	else if (how < 0xc0)
 		ret->off = *next + (how & 63) * 100u;
 	else
-		ret->off = number(sc);
+		ret->off = script_number(sc);
 	room -= min_size(room, FRAME_STREAM_OVERHEAD_MAX);
-	how_long = byte(sc);
+	how_long = script_byte(sc);
 	ret->len = how_long < 128 ? 8u * how_long : 128u * (how_long - 120u);
 	ret->len = min_size(min_size(ret->len, FRAME_STREAM_LEN_MAX), room);
 	if (ret->off > WIRE_NUMBER_MAX - ret->len)
@@ -623,9 +610,23 @@ make_reset(struct world *w, struct script *sc, struct frame *f)
 	uint8_t how;
 
 	f->reset.stream = stream_id(sc);
-	how = byte(sc);
+	how = script_byte(sc);
 	f->reset.code = how & 7;
-	f->reset.final = how < 0x80 ? w->off[f->reset.stream % REMEMBERED] : number(sc);
+	f->reset.final =
+		how < 0x80 ? w->off[f->reset.stream % REMEMBERED] : script_number(sc);
+}
+
+/* As a server that keeps to the rules, or nearly. */
+static void
+make_address(struct world *w, struct script *sc, struct frame_addr *a)
+{
+	uint8_t mac[8];
+
+	a->addr = address(script_byte(sc));
+	a->id = script_byte(sc);
+	if (join_addr_hmac(w->keys.key_b, w->keys.key_a, a->id, &a->addr, mac) < 0)
+		abort();
+	get_bytes(sc, a->hmac, mac, sizeof(mac));
 }
 
 static void
@@ -636,30 +637,31 @@ make_small(struct world *w, struct script *sc, const struct subflow *sf,
 
 	switch (f->type) {
 	case FRAME_OPEN:
-		f->open = (struct frame_open){stream_id(sc), request, 1u + byte(sc)};
+		f->open = (struct frame_open){stream_id(sc), request,
+					      1u + script_byte(sc)};
 		break;
 	case FRAME_OPENED:
 		f->opened.stream = stream_id(sc);
-		f->opened.status = byte(sc);
+		f->opened.status = script_byte(sc);
 		break;
 	case FRAME_RESET: make_reset(w, sc, f); break;
 	case FRAME_STREAM_MAX:
 		f->max.stream = stream_id(sc);
-		f->max.max = number(sc);
+		f->max.max = script_number(sc);
 		grant(w, f->max.stream, f->max.max);
 		break;
-	case FRAME_SESSION_MAX: f->max.max = number(sc); break;
+	case FRAME_SESSION_MAX: f->max.max = script_number(sc); break;
 	case FRAME_JOIN:
 	case FRAME_JOIN_REPLY:
 	case FRAME_JOIN_CONFIRM: make_join(w, sc, sf, &f->join); break;
 	case FRAME_PRIO:
-		f->prio.seq = number(sc);
-		f->prio.subflow = byte(sc);
-		f->prio.tier = byte(sc) % (FRAME_TIER_MAX + 1);
+		f->prio.seq = script_number(sc);
+		f->prio.subflow = script_byte(sc);
+		f->prio.tier = script_byte(sc) % (FRAME_TIER_MAX + 1);
 		break;
 	case FRAME_ADD_ADDR:
 	case FRAME_ADD_ADDR_ECHO:
-	case FRAME_REMOVE_ADDR: f->addr.addr = address(byte(sc)); break;
+	case FRAME_REMOVE_ADDR: make_address(w, sc, &f->addr); break;
 	case FRAME_FASTCLOSE:
 		get_bytes(sc, f->key,
 			  w->cfg.role == SESSION_CLIENT ? w->keys.key_a : w->keys.key_b,
@@ -671,10 +673,10 @@ make_small(struct world *w, struct script *sc, const struct subflow *sf,
 		break;
 	case FRAME_REKEY: f->message = zero; break;
 	case FRAME_SUBFLOW_RESET:
-		f->end.subflow = byte(sc) % 8;
-		f->end.code = byte(sc) % 8;
+		f->end.subflow = script_byte(sc) % 8;
+		f->end.code = script_byte(sc) % 8;
 		break;
-	case FRAME_CLOSE: f->code = byte(sc); break;
+	case FRAME_CLOSE: f->code = script_byte(sc); break;
 	default: break;
 	}
 }
@@ -683,7 +685,7 @@ make_small(struct world *w, struct script *sc, const struct subflow *sf,
 static bool
 put_frame(struct world *w, struct script *sc, uint8_t via, uint8_t **at, uint8_t *end)
 {
-	struct frame f = {.type = byte(sc) % (FRAME_TYPE_COUNT + 4)};
+	struct frame f = {.type = script_byte(sc) % (FRAME_TYPE_COUNT + 4)};
 	bool more = true;
 
 	if (f.type >= FRAME_TYPE_COUNT) {
@@ -731,10 +733,10 @@ counter_of(const struct world *w, struct script *sc, uint8_t id, uint8_t how)
 	uint64_t next = w->next[id];
 
 	switch (how) {
-	case 4: return next + byte(sc);
-	case 5: return next - min_u64(next, byte(sc));
-	case 6: return next + ((uint64_t)byte(sc) << 12);
-	case 7: return next + ((uint64_t)byte(sc) << 22);
+	case 4: return next + script_byte(sc);
+	case 5: return next - min_u64(next, script_byte(sc));
+	case 6: return next + ((uint64_t)script_byte(sc) << 12);
+	case 7: return next + ((uint64_t)script_byte(sc) << 22);
 	default: return next;
 	}
 }
@@ -762,8 +764,8 @@ seal_and_deliver(struct world *w, struct script *sc, uint8_t id, uint8_t flags,
 static bool
 packet(struct world *w, struct script *sc)
 {
-	uint8_t id = byte(sc) % SESSION_SUBFLOWS_MAX, flags = byte(sc);
-	uint8_t n = byte(sc) % 16, *at = w->in + WIRE_HEADER_LEN;
+	uint8_t id = script_byte(sc) % SESSION_SUBFLOWS_MAX, flags = script_byte(sc);
+	uint8_t n = script_byte(sc) % 16, *at = w->in + WIRE_HEADER_LEN;
 	uint8_t *end = w->in + PACKET_SIZE - CRYPTO_TAG_LEN;
 
 	while (n > 0 && put_frame(w, sc, id, &at, end))
@@ -798,7 +800,7 @@ acknowledge(struct world *w, struct script *sc, const struct subflow *sf, uint8_
 static void
 pass_round(struct world *w, struct script *sc)
 {
-	uint8_t how = byte(sc), more = byte(sc);
+	uint8_t how = script_byte(sc), more = script_byte(sc);
 
 	pass_time(w, more % 8);
 	for (uint8_t i = 0; i < SESSION_SUBFLOWS_MAX && !w->over; i++) {
@@ -817,8 +819,8 @@ pass_round(struct world *w, struct script *sc)
 static void
 raw(struct world *w, struct script *sc, bool sealed)
 {
-	uint8_t id = byte(sc) % SESSION_SUBFLOWS_MAX, flags = byte(sc);
-	size_t len = min_size(byte(sc) * 4u, (size_t)(sc->end - sc->at));
+	uint8_t id = script_byte(sc) % SESSION_SUBFLOWS_MAX, flags = script_byte(sc);
+	size_t len = min_size(script_byte(sc) * 4u, (size_t)(sc->end - sc->at));
 	uint8_t *at = w->in + (sealed ? WIRE_HEADER_LEN : 0);
 
 	memcpy(at, sc->at, len);
@@ -832,11 +834,11 @@ raw(struct world *w, struct script *sc, bool sealed)
 static void
 keys(struct world *w, struct script *sc)
 {
-	uint8_t id = byte(sc) % SESSION_SUBFLOWS_MAX, flags = byte(sc);
+	uint8_t id = script_byte(sc) % SESSION_SUBFLOWS_MAX, flags = script_byte(sc);
 	size_t len = WIRE_HEADER_LEN;
 	struct frame f;
 
-	if (!keypeer_act(&w->peer, byte(sc), w->now, &f))
+	if (!keypeer_act(&w->peer, script_byte(sc), w->now, &f))
 		return;
 	len += frame_put(w->in + len, PACKET_SIZE - len, &f);
 	seal_and_deliver(w, sc, id, flags, len);
@@ -849,7 +851,7 @@ begin(struct world *w, struct script *sc)
 {
 	static const uint8_t seed[CRYPTO_KEY_LEN] = "the same in every run";
 	static const enum cc_kind ccs[] = {CC_BBR, CC_CUBIC, CC_FIXED, CC_BBR};
-	uint8_t b = byte(sc), m = byte(sc);
+	uint8_t b = script_byte(sc), m = script_byte(sc);
 	bool client = (b & 1) == 0;
 
 	memset(w, 0, sizeof(*w));
@@ -863,7 +865,7 @@ begin(struct world *w, struct script *sc)
 		.index_peer = INDEX_PEER,
 		.cc = ccs[b >> 1 & 3],
 		.scheduler = (enum scheduler_kind)(b >> 3 & 3),
-		.max_streams = 1 + byte(sc) % SLOTS,
+		.max_streams = 1 + script_byte(sc) % SLOTS,
 		.memory = (size_t)(512 * 1024) << (m & 1),
 	};
 	w->tidy = (m & 4) != 0;
@@ -948,12 +950,12 @@ step(struct world *w, struct script *sc)
 {
 	bool settles = true;
 
-	switch ((enum op)(byte(sc) % OP_COUNT)) {
+	switch ((enum op)(script_byte(sc) % OP_COUNT)) {
 	case OP_PACKET: settles = packet(w, sc); break;
 	case OP_RAW: raw(w, sc, true); break;
 	case OP_NOISE: raw(w, sc, false); break;
-	case OP_TIME: pass_time(w, byte(sc)); break;
-	case OP_WAKE: wake(w, byte(sc)); break;
+	case OP_TIME: pass_time(w, script_byte(sc)); break;
+	case OP_WAKE: wake(w, script_byte(sc)); break;
 	case OP_PROGRAM: program(w, sc); break;
 	case OP_ROUND: pass_round(w, sc); break;
 	case OP_KEYS: keys(w, sc); break;
@@ -981,7 +983,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			last = here;
 			continue;
 		}
-		for (int i = byte(&sc) % 64; i > 0 && n < STEPS_MAX && !w.over;
+		for (int i = script_byte(&sc) % 64; i > 0 && n < STEPS_MAX && !w.over;
 		     i--, n++) {
 			again = last;
 			step(&w, &again);

@@ -4,6 +4,7 @@
  */
 #include "tests/unit/unit.h"
 
+#include "daemon/core/join.h"
 #include "daemon/core/session_packet.h"
 #include "daemon/core/subflow.h"
 #include "tests/sim/world.h"
@@ -262,6 +263,312 @@ nonsense_ends_a_subflow_not_the_session(void **state)
 	world_free(w);
 }
 
+/* Addresses of the server */
+
+enum { SECOND = 7 }; /* an address's id */
+
+static const struct addr second = {
+	.ip = {192, 0, 2, 2}, .port = 4434, .family = AF_INET};
+
+static void
+advertise(struct world *w)
+{
+	assert_int_equal(net_listen(world_net(w), &second), 0);
+	assert_int_equal(
+		session_advertise(world_session(w, SIM_SERVER), SECOND, &second), 0);
+}
+
+/* How many addresses the client knows. */
+static size_t
+known(struct world *w)
+{
+	struct session_addr a[SESSION_ADDRS_MAX];
+	size_t n = session_addrs(world_session(w, SIM_CLIENT), a);
+
+	if (n > 0) {
+		assert_int_equal(a[0].id, SECOND);
+		assert_true(addr_equal(&a[0].at, &second));
+	}
+	return n;
+}
+
+static bool
+is_echoed(struct world *w)
+{
+	return session_addrs_deadline(world_session(w, SIM_SERVER)) == NS_NEVER;
+}
+
+/* A second subflow, over the same link or another one, to the other address. */
+static uint8_t
+join_second(struct world *w, unsigned link)
+{
+	uint8_t id;
+
+	advertise(w);
+	world_run(w, 100 * MS);
+	assert_int_equal(known(w), 1);
+	id = world_join(w, link, &second);
+	assert_true(until(w, id, SUBFLOW_ACTIVE, 200 * MS) != NS_NEVER);
+	return id;
+}
+
+static void
+an_address_is_told_and_used(void **state)
+{
+	struct world *w = links(2);
+	struct transfer *t = world_transfer(w, 100, 20 * MB);
+	const struct subflow *sf;
+	uint8_t id;
+
+	(void)state;
+	during(w, t, SEC);
+	id = join_second(w, 1);
+	assert_true(is_echoed(w));
+	sf = session_subflow(world_session(w, SIM_SERVER), id);
+	assert_true(addr_equal(&sf->local, &second));
+	/* Nothing but it is left. */
+	set_silent(w, 0, true, true);
+	reset(w, SIM_SERVER, 2, SUBFLOW_END_PROHIBITED);
+	assert_true(world_finish(w, t, 20 * SEC));
+	world_free(w);
+}
+
+/* The frame gets lost, or its echo: after a second, two and four it is said again. */
+static void
+it_is_told_until_it_is_echoed(void **state)
+{
+	(void)state;
+	for (int echo = 0; echo < 2; echo++) {
+		struct world *w = links(1);
+
+		world_run(w, SEC);
+		set_silent(w, 0, echo == 1, echo == 0);
+		advertise(w);
+		world_run(w, 6 * SEC);
+		assert_int_equal(known(w), echo == 1);
+		assert_false(is_echoed(w));
+		set_silent(w, 0, false, false);
+		world_run(w, 2 * SEC);
+		assert_int_equal(known(w), 1);
+		assert_true(is_echoed(w));
+		world_free(w);
+	}
+}
+
+/* A packet of the server that opens, with this frame. */
+static void
+send_frame(struct world *w, const struct frame *f)
+{
+	struct session *s = world_session(w, SIM_SERVER);
+	struct subflow *sf = s->subflows[1];
+	uint8_t buf[MTU_MAX];
+	struct sim_dgram d = {.src = sf->local, .dst = sf->remote, .data = buf};
+	struct outbound p;
+
+	packet_begin(&p, buf, sizeof(buf));
+	assert_true(packet_put(&p, f));
+	d.len = packet_finish(s, sf, &p);
+	d.to = SIM_CLIENT;
+	assert_int_equal(net_send(world_net(w), &d, world_now(w)), 0);
+	world_run(w, 100 * MS);
+}
+
+static uint64_t
+refused(struct world *w)
+{
+	struct session_stats st;
+
+	session_stats_get(world_session(w, SIM_CLIENT), &st);
+	return st.addrs_refused;
+}
+
+static void
+forged_ones_are_counted_no_more(void **state)
+{
+	struct world *w = links(1);
+	struct session *s = world_session(w, SIM_SERVER);
+	struct frame f = {.type = FRAME_ADD_ADDR};
+
+	(void)state;
+	f.addr.id = SECOND;
+	f.addr.addr = second;
+	world_run(w, SEC);
+	/* With the client's key first, it would be an address of the client. */
+	assert_int_equal(
+		join_addr_hmac(s->key_a, s->key_b, SECOND, &second, f.addr.hmac), 0);
+	send_frame(w, &f);
+	assert_int_equal(refused(w), 1);
+	assert_int_equal(
+		join_addr_hmac(s->key_b, s->key_a, SECOND, &second, f.addr.hmac), 0);
+	f.addr.addr.port++;
+	send_frame(w, &f);
+	assert_int_equal(refused(w), 2);
+	assert_int_equal(known(w), 0);
+	f.addr.addr.port--;
+	send_frame(w, &f);
+	assert_int_equal(known(w), 1);
+	/* The same id, and another address. */
+	f.addr.addr.port++;
+	assert_int_equal(
+		join_addr_hmac(s->key_b, s->key_a, SECOND, &f.addr.addr, f.addr.hmac),
+		0);
+	send_frame(w, &f);
+	assert_int_equal(refused(w), 3);
+	assert_int_equal(known(w), 1);
+	world_free(w);
+}
+
+static void
+addresses_have_a_limit(void **state)
+{
+	struct world *w = links(1);
+	struct session *s = world_session(w, SIM_SERVER);
+	struct session_addr a[SESSION_ADDRS_MAX];
+	struct addr at = second;
+	struct frame f = {.type = FRAME_ADD_ADDR};
+
+	(void)state;
+	for (uint8_t id = 1; id <= SESSION_ADDRS_MAX; id++) {
+		at.port++;
+		assert_int_equal(session_advertise(s, id, &at), 0);
+	}
+	assert_int_equal(session_advertise(s, 100, &second), -ENOSPC);
+	assert_int_equal(session_advertise(s, 1, &second), -EEXIST);
+	world_run(w, SEC);
+	assert_int_equal(session_addrs(world_session(w, SIM_CLIENT), a),
+			 SESSION_ADDRS_MAX);
+	f.addr.id = 100;
+	f.addr.addr = second;
+	assert_int_equal(join_addr_hmac(s->key_b, s->key_a, 100, &second, f.addr.hmac),
+			 0);
+	send_frame(w, &f);
+	assert_int_equal(refused(w), 1);
+	assert_int_equal(session_addrs(world_session(w, SIM_CLIENT), a),
+			 SESSION_ADDRS_MAX);
+	/* One goes: there is room for another, but not under the same id. */
+	session_withdraw(s, 1);
+	world_run(w, SEC);
+	assert_int_equal(session_advertise(s, 1, &second), -EEXIST);
+	assert_int_equal(session_advertise(s, 100, &second), 0);
+	world_free(w);
+}
+
+/* What is alive stays; it ends once it is silent. */
+static void
+what_is_taken_back_and_alive_stays(void **state)
+{
+	struct world *w = links(2);
+	struct transfer *t = world_transfer(w, 100, 200 * MB);
+	uint64_t before;
+	uint8_t id;
+
+	(void)state;
+	during(w, t, SEC);
+	id = join_second(w, 1);
+	reset(w, SIM_SERVER, 2, SUBFLOW_END_PROHIBITED);
+	session_withdraw(world_session(w, SIM_SERVER), SECOND);
+	during(w, t, 2 * SEC);
+	assert_int_equal(known(w), 0);
+	before = world_carried(w, 1, SIM_SERVER);
+	during(w, t, SEC);
+	assert_true(world_carried(w, 1, SIM_SERVER) - before > 5 * MB);
+	assert_int_equal(state_at(w, SIM_CLIENT, id), SUBFLOW_ACTIVE);
+	set_silent(w, 1, true, true);
+	assert_true(until(w, id, SUBFLOW_ENDED, 2 * SEC) != NS_NEVER);
+	world_free(w);
+}
+
+/* Dead, or still joining: half a second to prove that it is not so. */
+static void
+what_is_taken_back_and_dead_ends(void **state)
+{
+	(void)state;
+	for (int joining = 0; joining < 2; joining++) {
+		struct world *w = links(2);
+		uint8_t id;
+
+		world_run(w, SEC);
+		if (joining == 1) {
+			advertise(w);
+			set_silent(w, 1, true, false);
+			world_run(w, 100 * MS);
+			id = world_join(w, 1, &second);
+			world_run(w, SEC);
+			session_withdraw(world_session(w, SIM_SERVER), SECOND);
+			world_run(w, 2 * SEC);
+			assert_int_equal(state_at(w, SIM_CLIENT, id), SUBFLOW_ENDED);
+			world_free(w);
+			continue;
+		}
+		id = join_second(w, 1);
+		set_silent(w, 1, true, true);
+		world_run(w, 10 * SEC);
+		assert_int_equal(state_at(w, SIM_CLIENT, id), SUBFLOW_DEAD);
+		session_withdraw(world_session(w, SIM_SERVER), SECOND);
+		assert_true(until(w, id, SUBFLOW_ENDED, 2 * SEC) != NS_NEVER);
+		/* The other one of this link was not taken back. */
+		assert_int_equal(state_at(w, SIM_CLIENT, 2), SUBFLOW_DEAD);
+		world_free(w);
+	}
+}
+
+/* REMOVE_ADDR gets lost: it is said again; an ADD_ADDR that comes late is nothing. */
+static void
+it_is_taken_back_until_that_is_known(void **state)
+{
+	struct world *w = links(2);
+	struct session *s = world_session(w, SIM_SERVER);
+	struct frame f = {.type = FRAME_ADD_ADDR};
+
+	(void)state;
+	world_run(w, SEC);
+	advertise(w);
+	world_run(w, 100 * MS);
+	set_silent(w, 0, false, true);
+	set_silent(w, 1, false, true);
+	session_withdraw(s, SECOND);
+	world_run(w, 2 * SEC);
+	assert_int_equal(known(w), 1);
+	set_silent(w, 0, false, false);
+	set_silent(w, 1, false, false);
+	world_run(w, 2 * SEC);
+	assert_int_equal(known(w), 0);
+	f.addr.id = SECOND;
+	f.addr.addr = second;
+	assert_int_equal(
+		join_addr_hmac(s->key_b, s->key_a, SECOND, &second, f.addr.hmac), 0);
+	send_frame(w, &f);
+	assert_int_equal(known(w), 0);
+	world_free(w);
+}
+
+/* Two subflows that share one link carry what one would, at no greater delay. */
+static void
+two_over_one_link_are_no_worse(void **state)
+{
+	double rate[2];
+	ns_t queue[2];
+
+	(void)state;
+	for (int both = 0; both < 2; both++) {
+		struct world *w = links(1);
+		struct transfer *t = world_transfer(w, 100, 500 * MB);
+		uint64_t got;
+
+		if (both == 1)
+			join_second(w, 0);
+		during(w, t, 5 * SEC);
+		net_counters(world_net(w), 0, SIM_SERVER)->queue_max = 0;
+		got = during(w, t, 20 * SEC);
+		rate[both] = (double)got * 8 / 20e6;
+		queue[both] = net_counters(world_net(w), 0, SIM_SERVER)->queue_max;
+		print_message("%d: %.1f Mbit/s, queue %.0f ms\n", both + 1, rate[both],
+			      (double)queue[both] / 1e6);
+		world_free(w);
+	}
+	assert_true(rate[1] >= 0.97 * rate[0]);
+}
+
 int
 main(void)
 {
@@ -273,6 +580,14 @@ main(void)
 		cmocka_unit_test(the_last_one_is_reset),
 		cmocka_unit_test(a_reset_gets_lost),
 		cmocka_unit_test(nonsense_ends_a_subflow_not_the_session),
+		cmocka_unit_test(an_address_is_told_and_used),
+		cmocka_unit_test(it_is_told_until_it_is_echoed),
+		cmocka_unit_test(forged_ones_are_counted_no_more),
+		cmocka_unit_test(addresses_have_a_limit),
+		cmocka_unit_test(what_is_taken_back_and_alive_stays),
+		cmocka_unit_test(what_is_taken_back_and_dead_ends),
+		cmocka_unit_test(it_is_taken_back_until_that_is_known),
+		cmocka_unit_test(two_over_one_link_are_no_worse),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -157,6 +157,20 @@ world_add_link(struct world *w, const struct sim_lane *up, const struct sim_lane
 	return (unsigned)link;
 }
 
+uint8_t
+world_join(struct world *w, unsigned link, const struct addr *server)
+{
+	struct subflow_way way = {.remote = *server, .via = link};
+	int id;
+
+	way.local = net_client_addr(link, AF_INET);
+	way.local.port = w->uplinks[link].port;
+	id = session_add_subflow(w->s[SIM_CLIENT], &way, false, w->now);
+	if (id < 0)
+		world_fail(w, "no other subflow over link %u", link);
+	return (uint8_t)id;
+}
+
 void
 world_set_uplink(struct world *w, unsigned link, bool up)
 {

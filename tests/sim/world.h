@@ -52,6 +52,8 @@ void world_free(struct world *w);
 unsigned
 world_add_link(struct world *w, const struct sim_lane *up, const struct sim_lane *down);
 uint8_t world_subflow(unsigned link); /* its id in both sessions */
+/* One more, over a link that is there, to another address of the server. Its id. */
+uint8_t world_join(struct world *w, unsigned link, const struct addr *server);
 struct sim_net *world_net(struct world *w);
 struct session *world_session(struct world *w, enum sim_side side);
 ns_t world_now(const struct world *w);

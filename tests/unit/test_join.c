@@ -1,5 +1,5 @@
 /*
- * MP_JOIN's arithmetic, against values computed elsewhere with RFC 8684's formulas.
+ * MP_JOIN's and ADD_ADDR's arithmetic, against values computed elsewhere with RFC 8684's formulas.
  */
 #include "tests/unit/unit.h"
 
@@ -41,12 +41,41 @@ hmacs_are_the_rfcs(void **state)
 	assert_memory_equal(mac, of_b, sizeof(of_b));
 }
 
+static void
+hmacs_of_addresses_are_the_rfcs(void **state)
+{
+	static const uint8_t without_port[] = {0x72, 0x30, 0xbf, 0x83,
+					       0xec, 0xca, 0x9f, 0x2e};
+	static const uint8_t with_port[] = {0x35, 0x23, 0x37, 0x2c,
+					    0x85, 0x57, 0x8e, 0xf7};
+	struct addr at = {.ip = {192, 0, 2, 1}, .family = AF_INET};
+	uint8_t mac[8], other[8];
+
+	(void)state;
+	assert_int_equal(join_addr_hmac(key_a, key_b, 1, &at, mac), 0);
+	assert_memory_equal(mac, without_port, sizeof(mac));
+	at.port = 65101;
+	assert_int_equal(join_addr_hmac(key_a, key_b, 1, &at, mac), 0);
+	assert_memory_equal(mac, with_port, sizeof(mac));
+	/* Whose, which and where: each counts. */
+	assert_int_equal(join_addr_hmac(key_b, key_a, 1, &at, other), 0);
+	assert_memory_not_equal(mac, other, sizeof(mac));
+	assert_int_equal(join_addr_hmac(key_a, key_b, 2, &at, other), 0);
+	assert_memory_not_equal(mac, other, sizeof(mac));
+	at.family = AF_INET6;
+	assert_int_equal(join_addr_hmac(key_a, key_b, 1, &at, mac), 0);
+	at.ip[15] = 1;
+	assert_int_equal(join_addr_hmac(key_a, key_b, 1, &at, other), 0);
+	assert_memory_not_equal(mac, other, sizeof(mac));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tokens_are_the_rfcs),
 		cmocka_unit_test(hmacs_are_the_rfcs),
+		cmocka_unit_test(hmacs_of_addresses_are_the_rfcs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
