@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "daemon/core/subflow.h"
+#include "daemon/udp_status.h"
 
 /* Notes whether it serves now, and tells. */
 static bool
@@ -25,13 +26,14 @@ useless_for(const struct udp_port *p, ns_t now)
 	return now - (p->subflow == 0 ? max_ns(since, p->heard_at) : since);
 }
 
-/* Beside this one over UDP; where that one is a new one, as if for the first time. */
+/* Where the port over UDP beside it is a new one, as if for the first time. */
 static void
-try_tcp(struct udp_port *p, const struct udp_port *udp, ns_t now)
+try_tcp(struct udp_port *p, const struct udp_port *udp, ns_t rarely, ns_t now)
 {
 	if (udp->tried_at > p->tried_at)
 		p->gap = 0;
-	if (p->open || udp_port_is_opening(p) || now < p->tried_at + p->gap)
+	if (p->open || udp_port_is_opening(p) ||
+	    now < p->tried_at + min_ns(p->gap, rarely))
 		return;
 	p->gap = p->gap == 0 ? UDP_FALLBACK_GAP
 			     : min_ns(2 * p->gap, UDP_FALLBACK_RARELY);
@@ -83,13 +85,15 @@ static void
 check_udp(struct udp_port *p, const struct session *core, ns_t now)
 {
 	bool is_whole = serves(p, core, now);
+	bool alone = udp_status_active(core) == 0;
 	struct udp_port *tcp = twin_of(p);
 
 	if (!is_whole && useless_for(p, now) >= UDP_FALLBACK_AFTER) {
 		if (tcp == NULL)
 			tcp = udp_ports_find(p->all, p->uplink, &p->remote, true);
 		if (tcp != NULL)
-			try_tcp(tcp, p, now);
+			try_tcp(tcp, p,
+				alone ? UDP_FALLBACK_ALONE : UDP_FALLBACK_RARELY, now);
 	} else if (is_whole && now - p->failed_at >= UDP_FALLBACK_LINGER &&
 		   tcp != NULL && (tcp->open || udp_port_is_opening(tcp))) {
 		log_info("uplink over UDP again: name=%s", p->uplink->name);

@@ -22,6 +22,7 @@
 #define UDP_FALLBACK_LINGER NS_PER_SEC
 #define UDP_FALLBACK_GAP    NS_PER_SEC /* doubles from try to try */
 #define UDP_FALLBACK_RARELY (60 * NS_PER_SEC)
+#define UDP_FALLBACK_ALONE  (4 * NS_PER_SEC) /* at most, while nothing is heard */
 #define UDP_FALLBACK_PATIENCE \
 	(5 * NS_PER_SEC) /* with a connection that leads nowhere */
 

@@ -21,13 +21,14 @@
 #define STEP   (10 * NS_PER_MS)
 #define TICK   (250 * NS_PER_MS)
 #define ONEWAY NS_PER_MS
+#define LATE   (TICK + 3 * STEP)
 
 enum { ALL = 65535, NARROW = 1000, OUT_SIZE = 64 * 1024 };
 
 struct rig {
 	struct loop *loop;
 	struct timer stop;
-	struct uplink uplink;
+	struct uplink uplink, another; /* UDP gets through by the other one */
 	struct udp_ports ports;
 	struct udp_port *udp;
 	struct session *client, *server; /* NULL: none yet */
@@ -126,6 +127,9 @@ rig_new(bool listens)
 	strcpy(r->uplink.name, "fibre");
 	strcpy(r->uplink.interface, "lo");
 	assert_int_equal(addr_parse_ip("127.0.0.5", &r->uplink.v4), 0);
+	r->another = r->uplink;
+	r->another.id = 2;
+	assert_int_equal(addr_parse_ip("127.0.0.6", &r->another.v4), 0);
 	assert_int_equal(addr_parse_ip("127.0.0.1", &at), 0);
 	r->listener = tcp_listen(TCP_PLAIN, &at, 4);
 	assert_true(r->listener >= 0);
@@ -176,7 +180,7 @@ passes(const struct rig *r, const struct burst *b, bool up)
 {
 	const struct udp_port *p = &r->ports.at[b->via];
 
-	if (p->over_tcp)
+	if (p->over_tcp || p->uplink == &r->another)
 		return p->open;
 	return p->open && b->packet <= (up ? r->up_max : r->down_max);
 }
@@ -404,24 +408,49 @@ next_try(struct rig *r)
 static void
 tries_become_rare(void **state)
 {
-	static const int gaps[] = {1, 2, 4, 8, 16, 32, 60, 60};
+	static const int gaps[] = {1, 2, 4, 4, 4};
 	struct rig *r = rig_new(false);
 
 	(void)state;
 	udp_port_open(r->udp);
 	r->lost_at = loop_now(r->loop);
-	assert_in_range(next_try(r), UDP_FALLBACK_AFTER,
-			UDP_FALLBACK_AFTER + TICK + 2 * STEP);
+	assert_in_range(next_try(r), UDP_FALLBACK_AFTER, UDP_FALLBACK_AFTER + LATE);
 	for (size_t i = 0; i < ARRAY_LEN(gaps); i++)
 		assert_in_range(next_try(r), gaps[i] * NS_PER_SEC,
-				gaps[i] * NS_PER_SEC + TICK + 2 * STEP);
+				gaps[i] * NS_PER_SEC + LATE);
 	/* It may be another network that the uplink has now. */
 	udp_port_close(r->udp);
 	run(r, NS_PER_SEC);
 	udp_port_open(r->udp);
 	r->lost_at = loop_now(r->loop);
-	assert_in_range(next_try(r), UDP_FALLBACK_AFTER,
-			UDP_FALLBACK_AFTER + TICK + 2 * STEP);
+	assert_in_range(next_try(r), UDP_FALLBACK_AFTER, UDP_FALLBACK_AFTER + LATE);
+	assert_in_range(next_try(r), NS_PER_SEC, NS_PER_SEC + LATE);
+	rig_free(r);
+}
+
+/* Another uplink is heard: until it is not any more. */
+static void
+tries_become_rarer_beside_others(void **state)
+{
+	static const int gaps[] = {1, 2, 4, 8, 16, 32, 60, 60};
+	struct rig *r = rig_begin(0, 0);
+	struct udp_port *other;
+
+	(void)state;
+	close(r->listener);
+	r->listener = -1;
+	other = udp_ports_find(&r->ports, &r->another, &r->udp->remote, false);
+	assert_non_null(other);
+	udp_port_open(other);
+	(void)next_try(r);
+	for (size_t i = 0; i < ARRAY_LEN(gaps); i++)
+		assert_in_range(next_try(r), gaps[i] * NS_PER_SEC,
+				gaps[i] * NS_PER_SEC + LATE);
+	run(r, 10 * NS_PER_SEC);
+	session_subflow_down(r->client, other->subflow, loop_now(r->loop));
+	udp_port_close(other);
+	run(r, 2 * TICK);
+	assert_in_range(r->lost_at, loop_now(r->loop) - 2 * TICK, loop_now(r->loop));
 	rig_free(r);
 }
 
@@ -471,6 +500,7 @@ main(void)
 		cmocka_unit_test(where_only_small_packets_go_up_there_is_tcp),
 		cmocka_unit_test(what_the_server_cannot_fill_there_is_tcp_for),
 		cmocka_unit_test(tries_become_rare),
+		cmocka_unit_test(tries_become_rarer_beside_others),
 		cmocka_unit_test(what_leads_nowhere_is_closed),
 		cmocka_unit_test(what_speaks_nonsense_is_closed),
 	};
