@@ -204,18 +204,46 @@ one_direction_dies(void **state)
 	(void)state;
 	for (int up = 0; up < 2; up++) {
 		struct world *w = two_links();
-		struct transfer *t = world_transfer(w, 100, 60 * MB);
+		struct transfer *t = world_transfer(w, 100, 80 * MB);
+		uint64_t before;
+		double got;
 
 		during(w, t, 3 * SEC);
 		t->gap = 0;
 		set_silent(w, 0, up == 1, up == 0);
+		before = t->read[SIM_CLIENT];
 		during(w, t, 3 * SEC);
-		print_message("%s: longest gap %.0f ms\n", up ? "up" : "down",
-			      (double)t->gap / 1e6);
+		got = mbit(t->read[SIM_CLIENT] - before, 3 * SEC);
+		print_message("%s: longest gap %.0f ms, %.1f Mbit/s\n",
+			      up ? "up" : "down", (double)t->gap / 1e6, got);
 		assert_true(t->gap <= 300 * MS);
+		/* What the dead way acknowledges is said on the other one. */
+		if (up)
+			assert_true(got >= 90 * 0.8);
 		finishes(w, t, 30 * SEC);
 		world_free(w);
 	}
+}
+
+/* The client knows at once, and does not wait for a timeout. */
+static void
+an_uplink_goes(void **state)
+{
+	struct world *w = two_links();
+	struct transfer *t = world_transfer(w, 60 * MB, 100);
+	uint64_t before;
+
+	(void)state;
+	during(w, t, 3 * SEC);
+	world_set_uplink(w, 0, false);
+	during(w, t, 50 * MS);
+	before = t->read[SIM_SERVER];
+	during(w, t, 100 * MS);
+	print_message("%.1f of 40 Mbit/s\n",
+		      mbit(t->read[SIM_SERVER] - before, 100 * MS));
+	assert_true(mbit(t->read[SIM_SERVER] - before, 100 * MS) >= 40 * 0.5);
+	finishes(w, t, 20 * SEC);
+	world_free(w);
 }
 
 /* Nobody sends anything; whichever direction dies, the client knows soon. */
@@ -360,6 +388,64 @@ half_close(void **state)
 	assert_true(world_finish(w, t, 2 * SEC));
 	t = world_transfer(w, 5 * MB, 0);
 	finishes(w, t, 2 * SEC);
+	world_free(w);
+}
+
+/* A program is not asked for more than can soon be sent. */
+static void
+slow_link(void **state)
+{
+	const struct sim_lane l[] = {lane(5, 20)};
+	struct world *w = world_of(l, 1);
+	struct transfer *t = world_transfer(w, 10 * MB, 100);
+	struct session_stats st;
+
+	(void)state;
+	during(w, t, 3 * SEC);
+	session_stats_get(world_session(w, SIM_CLIENT), &st);
+	print_message("%.0f kB held for it\n", (double)st.held_out / 1e3);
+	assert_true(st.held_out <= 400 * KBYTE);
+	world_free(w);
+}
+
+static void
+streams_take_turns(void **state)
+{
+	struct world *w = two_links();
+	struct transfer *t[4];
+	uint64_t least = UINT64_MAX, most = 0;
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		t[i] = world_transfer(w, 100, 100 * MB);
+	during(w, t[0], 5 * SEC);
+	for (int i = 0; i < 4; i++) {
+		least = min_u64(least, t[i]->read[SIM_CLIENT]);
+		most = max_u64(most, t[i]->read[SIM_CLIENT]);
+	}
+	print_message("from %.1f to %.1f MB\n", (double)least / 1e6,
+		      (double)most / 1e6);
+	assert_true(least >= most * 3 / 4);
+	world_free(w);
+}
+
+/* Short streams are copied as far as that is paid for. */
+static void
+copies_are_limited(void **state)
+{
+	enum { STREAMS = 400 };
+	struct world *w = two_links();
+	struct session_stats st;
+
+	(void)state;
+	for (int i = 0; i < STREAMS; i++)
+		world_finish(w, world_transfer(w, 100, 15 * KBYTE), SEC);
+	session_stats_get(world_session(w, SIM_SERVER), &st);
+	print_message("%.2f of the bytes twice\n",
+		      (double)st.resent / (double)st.stream_bytes_out);
+	assert_true(st.stream_bytes_out >= STREAMS * 15 * KBYTE);
+	assert_true(st.resent > st.stream_bytes_out / 4);
+	assert_true(st.resent <= st.stream_bytes_out * 6 / 10);
 	world_free(w);
 }
 
@@ -532,6 +618,7 @@ main(void)
 		cmocka_unit_test(uploads_as_downloads),
 		cmocka_unit_test(silent_death),
 		cmocka_unit_test(one_direction_dies),
+		cmocka_unit_test(an_uplink_goes),
 		cmocka_unit_test(an_idle_uplink_dies),
 		cmocka_unit_test(all_die_for_half_a_minute),
 		cmocka_unit_test(flapping),
@@ -540,6 +627,9 @@ main(void)
 		cmocka_unit_test(late_join),
 		cmocka_unit_test(slow_reader),
 		cmocka_unit_test(half_close),
+		cmocka_unit_test(slow_link),
+		cmocka_unit_test(streams_take_turns),
+		cmocka_unit_test(copies_are_limited),
 		cmocka_unit_test(hundred_streams),
 		cmocka_unit_test(sixteen_streams),
 		cmocka_unit_test(short_streams),

@@ -231,6 +231,27 @@ the_lowest_ranges_are_forgotten(void **state)
 	acks_done(&a);
 }
 
+static void
+the_refused_come_once_and_are_not_told(void **state)
+{
+	static const struct acks_pace pace = {0};
+	struct frame_ack f;
+	struct acks a;
+
+	(void)state;
+	assert_int_equal(acks_init(&a), 0);
+	acks_received(&a, 0, true, false, &pace, 0);
+	acks_refused(&a, 2);
+	acks_refused(&a, 1);
+	for (uint64_t c = 0; c < 3; c++)
+		assert_false(acks_is_new(&a, c));
+	assert_true(acks_is_new(&a, 3));
+	assert_true(acks_frame(&a, 0, FRAME_ACK_RANGES_MAX, 0, &f));
+	assert_int_equal(f.n_ranges, 1);
+	assert_int_equal(f.ranges[0].end, 1);
+	acks_done(&a);
+}
+
 enum { SHUFFLED = 1000, MANY = 20 * SHUFFLED };
 
 /* The frame that tells of `c` and what else came. */
@@ -429,6 +450,7 @@ main(void)
 		cmocka_unit_test(window_and_ranges_are_the_maps),
 		cmocka_unit_test(jumps_clear_what_they_skip),
 		cmocka_unit_test(the_lowest_ranges_are_forgotten),
+		cmocka_unit_test(the_refused_come_once_and_are_not_told),
 		cmocka_unit_test(what_is_late_is_told_wherever_it_is),
 		cmocka_unit_test(acknowledgements_come_when_they_should),
 		cmocka_unit_test(late_ones_are_told_at_once),

@@ -314,6 +314,32 @@ foreign_messages(void **state)
 	end(&other);
 }
 
+static void
+messages_under_other_keys(void **state)
+{
+	struct frame f;
+	struct pair p;
+
+	(void)state;
+	begin(&p);
+	p.now = rekey_deadline(&p.client.rekey);
+	assert_true(expire(&p, &p.client));
+	assert_true(rekey_says(&p.client.rekey, &f));
+	for (uint8_t other = 1; other < REKEY_GENERATIONS; other++)
+		assert_false(rekey_on_message(&p.server.rekey, &p.server.rng, f.message,
+					      other, p.now));
+	assert_true(tell(&p, &p.client, &p.server));
+	assert_true(rekey_says(&p.server.rekey, &f));
+	for (uint8_t other = 1; other < REKEY_GENERATIONS; other++) {
+		assert_false(rekey_on_message(&p.client.rekey, &p.client.rng, f.message,
+					      other, p.now));
+		assert_int_equal(p.client.rekey.generation, 0);
+	}
+	assert_false(tell(&p, &p.server, &p.client));
+	assert_int_equal(p.client.rekey.generation, 1);
+	end(&p);
+}
+
 /* Whoever sends them without end has one looked at each second. */
 static void
 storm(void **state)
@@ -535,6 +561,7 @@ main(void)
 		cmocka_unit_test(keys_are_new),
 		cmocka_unit_test(answer_is_lost),
 		cmocka_unit_test(foreign_messages),
+		cmocka_unit_test(messages_under_other_keys),
 		cmocka_unit_test(storm),
 		cmocka_unit_test(not_before_the_old_ones_are_gone),
 		cmocka_unit_test(wrong_secrets),

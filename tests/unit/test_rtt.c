@@ -64,8 +64,8 @@ smoothing_is_the_rfcs(void **state)
 		assert_near(r.srtt, srtt);
 		assert_near(r.rttvar, rttvar);
 		assert_int_equal(r.latest, latest);
-		assert_near(rtt_pto(&r, 7),
-			    srtt + (rttvar > 250e3 ? 4 * rttvar : 1e6) + 7);
+		assert_near(rtt_pto(&r, 7 * NS_PER_MS),
+			    srtt + (rttvar > 250e3 ? 4 * rttvar : 1e6) + 7e6);
 	}
 }
 
