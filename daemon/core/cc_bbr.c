@@ -144,11 +144,13 @@ judge_startup(struct cc *c)
 	struct cc_bbr *b = &c->bbr;
 	struct cc_model *m = &b->model;
 	uint64_t bw = cc_model_bw(m);
-	bool is_congestion =
-		cc_model_queue(m) > cc_model_q(m) || cc_model_is_lossy(m, c->mss);
+	bool is_queued = cc_model_queue(m) > cc_model_q(m);
+	bool is_lossy = cc_model_is_lossy(m, c->mss);
+	bool is_flood = is_lossy && m->loss.lost > m->loss.acked / 4;
 
 	m->loss.lost = m->loss.acked = 0;
-	if (m->round.app_limited)
+	/* Where losses hold the streams up, there is never a round of data alone. */
+	if (m->round.app_limited && !is_flood)
 		return;
 	if (bw >= b->full_bw + b->full_bw / 4) {
 		b->full_bw = bw;
@@ -156,7 +158,7 @@ judge_startup(struct cc *c)
 		return;
 	}
 	b->full_rounds++;
-	b->is_filled = is_congestion || b->full_rounds >= FULL_ROUNDS;
+	b->is_filled = is_queued || is_lossy || b->full_rounds >= FULL_ROUNDS;
 }
 
 /*
@@ -191,7 +193,7 @@ judge_loss(struct cc *c)
 }
 
 static void
-judge_round(struct cc *c, const struct loss_sample *s)
+judge_round(struct cc *c)
 {
 	struct cc_bbr *b = &c->bbr;
 
@@ -200,8 +202,9 @@ judge_round(struct cc *c, const struct loss_sample *s)
 		judge_startup(c);
 		return;
 	}
-	if (b->state == BBR_CRUISE)
-		cc_model_judge_jitter(&b->model, s);
+	/* What has come since UP began was sent in CRUISE, with no queue of our own. */
+	if (b->state == BBR_UP && b->rounds == 1 && b->queued_at == 0)
+		cc_model_judge_jitter(&b->model);
 	judge_loss(c);
 	if (cc_model_queue(&b->model) < cc_model_q(&b->model))
 		b->has_rivals = false;
@@ -477,7 +480,7 @@ cc_bbr_sample(struct cc *c, const struct loss_sample *s, const struct rtt *r)
 		judge_queue(b, s);
 	}
 	if (is_round)
-		judge_round(c, s);
+		judge_round(c);
 	run(c, s, is_round);
 	if (is_round)
 		cc_model_begin_round(m, s->delivered, s->now);

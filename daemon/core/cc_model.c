@@ -16,7 +16,7 @@ enum {
 #define Q_MIN            (5 * NS_PER_MS)
 #define Q_MAX            (25 * NS_PER_MS)
 #define LEAST_MARGIN_MAX (2 * NS_PER_MS)
-#define JITTER_MAX       (100 * NS_PER_MS)
+#define JITTER_MAX       (100 * NS_PER_MS) /* or min_rtt: +- half of the delay, both ways */
 #define EXTRA_MAX        (100 * NS_PER_MS)
 #define EXTRA_TIME       (500 * NS_PER_MS)
 
@@ -43,7 +43,6 @@ cc_model_begin_round(struct cc_model *m, uint64_t delivered, ns_t now)
 	m->round = (struct cc_round){
 		.at = now,
 		.end = delivered,
-		.delivered = delivered,
 		.rtt = NS_NEVER,
 	};
 }
@@ -72,7 +71,7 @@ cc_model_begin_cycle(struct cc_model *m)
 ns_t
 cc_model_q(const struct cc_model *m)
 {
-	return min_ns(max_ns(m->min_rtt / 4, Q_MIN), Q_MAX);
+	return max_ns(min_ns(max_ns(m->min_rtt / 4, Q_MIN), Q_MAX), m->jitter / 4);
 }
 
 ns_t
@@ -145,6 +144,13 @@ take_losses(struct cc_losses *l, const struct loss_sample *s)
 		l->deaf = DEAF_ROUNDS;
 }
 
+/* That packets took in this round trip. */
+static ns_t
+mean_time(const struct cc_round *r)
+{
+	return r->packets > 0 ? r->packets_ns / r->packets : 0;
+}
+
 bool
 cc_model_take(struct cc_model *m, const struct loss_sample *s, uint64_t max_rate)
 {
@@ -153,10 +159,13 @@ cc_model_take(struct cc_model *m, const struct loss_sample *s, uint64_t max_rate
 		take_rtt(m, s->rtt, s->now);
 	if (s->rate > 0 && s->prior_delivered >= m->bw_from)
 		take_rate(m, s, max_rate);
-	m->round.flight += s->in_flight + s->acked / 2;
-	m->round.samples++;
+	m->round.packets_ns += s->acked_ns;
+	m->round.packets += s->acked_packets;
 	m->round.app_limited = m->round.app_limited || s->app_limited;
 	if (s->acked == 0 || s->prior_delivered < m->round.end)
+		return false;
+	/* Where packets overtake each other, the first answer comes too soon. */
+	if (s->now - m->round.at < mean_time(&m->round))
 		return false;
 	if (m->loss.deaf > 0)
 		m->loss.deaf--;
@@ -189,18 +198,22 @@ cc_model_take_extra(struct cc_model *m, const struct loss_sample *s)
 }
 
 void
-cc_model_judge_jitter(struct cc_model *m, const struct loss_sample *s)
+cc_model_judge_jitter(struct cc_model *m)
 {
 	const struct cc_round *r = &m->round;
-	uint64_t rate = cc_rate(s->delivered - r->delivered, s->now - r->at);
 	ns_t jitter;
 
-	if (r->app_limited || r->rtt == NS_NEVER || rate == 0)
+	if (r->app_limited || r->rtt == NS_NEVER || r->packets == 0)
 		return;
-	/* By Little's law packets take flight / rate. */
-	jitter = (ns_t)(r->flight / r->samples * NS_PER_SEC / rate) - r->rtt;
-	jitter = min_ns(max_ns(jitter, 0), JITTER_MAX);
-	m->jitter += (jitter - m->jitter) / SMOOTHING;
+	jitter = max_ns(mean_time(r) - r->rtt, 0);
+	jitter = min_ns(jitter, max_ns(JITTER_MAX, m->min_rtt));
+	/* A handover, or a queue that grows, is not seen again. */
+	if (m->jitter_rounds > 0)
+		m->jitter +=
+			(min_ns(jitter, m->jitter_last) - m->jitter) / m->jitter_rounds;
+	if (m->jitter_rounds < SMOOTHING)
+		m->jitter_rounds++;
+	m->jitter_last = jitter;
 }
 
 /* ---- losses ---- */

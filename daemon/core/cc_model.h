@@ -3,11 +3,11 @@
  *
  * Model:   `bw` is the highest rate of this cycle and the one before. The least
  *          RTT of a round trip, above the least RTT known, is the queue that
- *          stands. What packets are under way beyond the least of their round
- *          trip is jitter, and no queue.
+ *          stands. What packets take on average beyond the least of their
+ *          round trip is jitter, and no queue.
  * Units:   bytes, bytes a second, ns; shares of lost bytes in 1/65536.
  * Owner:   inside a struct cc_bbr.
- * Source:  draft-ietf-ccwg-bbr, 5.5 (its filters); Little's law (jitter).
+ * Source:  draft-ietf-ccwg-bbr, 5.5 (its filters).
  */
 #ifndef DAEMON_CORE_CC_MODEL_H
 #define DAEMON_CORE_CC_MODEL_H
@@ -19,12 +19,11 @@ struct loss_sample;
 /* What was seen since the round trip began. */
 struct cc_round {
 	ns_t at;
-	uint64_t end;       /* it ends when a packet sent after this is acknowledged */
-	uint64_t delivered; /* at its start */
-	uint64_t rate;      /* highest that the application did not limit */
-	ns_t rtt;           /* least; NS_NEVER: none */
-	uint64_t flight;    /* sum over the samples */
-	uint32_t samples;
+	uint64_t end;    /* it ends when a packet sent after this is acknowledged */
+	uint64_t rate;   /* highest that the application did not limit */
+	ns_t rtt;        /* least; NS_NEVER: none */
+	ns_t packets_ns; /* how long all packets took */
+	uint32_t packets;
 	bool app_limited;
 };
 
@@ -52,7 +51,8 @@ struct cc_model {
 	uint64_t bw_from; /* bytes delivered: samples from before do not count */
 	ns_t min_rtt;     /* 0: none */
 	ns_t met_at;      /* when an RTT was that low last */
-	ns_t jitter;
+	ns_t jitter, jitter_last; /* smoothed; in the last round that was judged */
+	int jitter_rounds;        /* that it is smoothed over */
 };
 
 void cc_model_init(struct cc_model *m, ns_t now);
@@ -62,8 +62,8 @@ void cc_model_idle(struct cc_model *m, ns_t since, ns_t now);
 /* True: a round trip is over. It is to be judged before another one begins. */
 bool cc_model_take(struct cc_model *m, const struct loss_sample *s, uint64_t max_rate);
 void cc_model_take_extra(struct cc_model *m, const struct loss_sample *s);
-/* At the end of a round trip in which nothing was tried. */
-void cc_model_judge_jitter(struct cc_model *m, const struct loss_sample *s);
+/* At the end of a round trip whose packets were sent when nothing was tried. */
+void cc_model_judge_jitter(struct cc_model *m);
 void cc_model_begin_round(struct cc_model *m, uint64_t delivered, ns_t now);
 
 uint64_t cc_model_bw(const struct cc_model *m);
@@ -71,7 +71,10 @@ void cc_model_set_bw(struct cc_model *m, uint64_t bw);
 /* What was seen before the last cycle is forgotten. */
 void cc_model_begin_cycle(struct cc_model *m);
 
-/* The queue that is allowed: a quarter of min_rtt, from 5 to 25 ms. */
+/*
+ * The queue that is allowed: a quarter of min_rtt, from 5 to 25 ms; or of the jitter,
+ * because so far above the least a round trip of few packets may be.
+ */
 ns_t cc_model_q(const struct cc_model *m);
 /* What a packet takes that meets no queue. */
 ns_t cc_model_base_rtt(const struct cc_model *m);

@@ -239,6 +239,8 @@ mark_acked(struct loss *l, struct sent *p, uint64_t end, uint64_t largest_before
 	}
 	if (p->wants_ack) {
 		sample->acked += p->size;
+		sample->acked_packets++;
+		sample->acked_ns += sample->now - p->sent_at;
 		l->delivered += p->size;
 	}
 	p->state = SENT_ACKED;

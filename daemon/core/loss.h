@@ -78,7 +78,9 @@ struct loss {
 struct loss_sample {
 	ns_t now;
 	ns_t rtt; /* of the highest packet acknowledged, if that is new; 0: none */
-	uint64_t acked;           /* bytes newly acknowledged */
+	uint64_t acked;         /* bytes newly acknowledged */
+	uint32_t acked_packets; /* the same, and how long all of these took */
+	ns_t acked_ns;
 	uint64_t lost;            /* bytes newly lost, MTU probes left out */
 	ns_t lost_sent_at;        /* when the newest of those was sent */
 	uint64_t in_flight;       /* bytes, after both */

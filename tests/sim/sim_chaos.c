@@ -549,7 +549,6 @@ heal(struct chaos *c)
 			struct sim_lane *l = &c->lanes[i][from];
 
 			l->loss_ppm = l->dup_ppm = l->corrupt_ppm = l->reorder_ppm = 0;
-			l->jitter = 0;
 		}
 	}
 }

@@ -605,6 +605,54 @@ fast_and_shuffled(void **state)
 	world_free(w);
 }
 
+/* Packets overtake each other by half a round trip, or by many, both ways. */
+static void
+delays_vary(void **state)
+{
+	struct world_options saved = options;
+	struct sim_lane l[] = {lane(10, 300), lane(300, 20)};
+
+	(void)state;
+	l[0].jitter = 150 * MS;
+	l[1].jitter = 20 * MS;
+	for (size_t i = 0; i < 6; i++) {
+		struct transfer *t;
+		struct world *w;
+		double share;
+
+		options.seed = 1 + i / 2;
+		w = world_of(&l[i % 2], 1);
+		t = world_transfer(w, 100, 2000 * MB);
+		during(w, t, i % 2 == 0 ? 15 * SEC : 4 * SEC);
+		share = mbit(during(w, t, 3 * SEC), 3 * SEC) * 1e6 /
+			(double)l[i % 2].rate;
+		print_message("%.2f of %.0f Mbit/s\n", share,
+			      (double)l[i % 2].rate / 1e6);
+		assert_true(share >= 0.5);
+		world_free(w);
+	}
+	options = saved;
+}
+
+/* A start over a satellite does not fill a short queue for round trips. */
+static void
+starts_far_away(void **state)
+{
+	const struct sim_lane l = lane(50, 320);
+	struct world *w = world_of(&l, 1);
+	struct transfer *t = world_transfer(w, 100, 2000 * MB);
+	struct session_stats st;
+	uint64_t got;
+
+	(void)state;
+	got = during(w, t, 20 * SEC);
+	session_stats_get(world_session(w, SIM_SERVER), &st);
+	print_message("%.1f of 50 Mbit/s, %.1f %% sent again\n", mbit(got, 20 * SEC),
+		      100 * (double)st.resent / (double)st.stream_bytes_out);
+	assert_true(st.resent < st.stream_bytes_out / 4);
+	world_free(w);
+}
+
 int
 main(void)
 {
@@ -636,6 +684,8 @@ main(void)
 		cmocka_unit_test(lies_about_an_uplink),
 		cmocka_unit_test(redundant_copies_everything),
 		cmocka_unit_test(fast_and_shuffled),
+		cmocka_unit_test(delays_vary),
+		cmocka_unit_test(starts_far_away),
 		cmocka_unit_test(everything_goes_wrong),
 	};
 

@@ -2,7 +2,6 @@
 
 #include "daemon/core/acks.h"
 #include "daemon/core/loss.h"
-#include "daemon/core/ranges.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,10 +31,7 @@ struct flow {
 	uint64_t budget; /* bytes offered and not sent */
 	ns_t budget_at;
 	/* The receiver. */
-	struct ranges got;
-	uint64_t expected;
-	unsigned unsaid;
-	ns_t said_by;
+	struct acks acks;
 	uint64_t received, received_mark, lost, lost_mark;
 };
 
@@ -167,10 +163,8 @@ acknowledge(struct link *l, int flow)
 	struct frame_ack *ack = calloc(1, sizeof(*ack));
 
 	assert(ack != NULL);
-	for (uint32_t i = f->got.n; i > 0 && ack->n_ranges < FRAME_ACK_RANGES_MAX; i--)
-		ack->ranges[ack->n_ranges++] = f->got.at[i - 1];
-	f->unsaid = 0;
-	f->said_by = NS_NEVER;
+	assert(acks_frame(&f->acks, 0, FRAME_ACK_RANGES_MAX, l->now, ack));
+	acks_said(&f->acks);
 	push(l, (struct event){
 			.at = l->now + l->setup.rtt / 2,
 			.kind = EVENT_ACK,
@@ -183,23 +177,21 @@ static void
 arrive(struct link *l, int flow, uint64_t counter)
 {
 	struct flow *f = &l->flows[flow];
-	unsigned every = (unsigned)(f->cc.cwnd / LINK_MSS / 8);
-	bool is_gap = counter != f->expected;
+	const struct acks_pace pace = {
+		.srtt = f->rtt.srtt,
+		.packets = (unsigned)(f->cc.cwnd / LINK_MSS),
+	};
 
-	if (f->got.n > 1000)
-		ranges_remove_below(&f->got, f->got.at[500].start);
-	assert(ranges_add(&f->got, counter, counter + 1) == 0);
-	f->expected = max_u64(f->expected, counter + 1);
+	acks_received(&f->acks, counter, true, false, &pace, l->now);
 	f->received += LINK_MSS;
-	f->unsaid++;
-	every = every < 2 ? 2 : every > 16 ? 16 : every;
-	if (is_gap || f->unsaid >= every) {
+	if (f->acks.due_at <= l->now)
 		acknowledge(l, flow);
-	} else if (f->unsaid == 1) {
-		f->said_by = l->now + min_ns(ACKS_DELAY_MAX, rtt_smoothed(&f->rtt) / 8);
+	else if (f->acks.unsaid == 1)
 		push(l, (struct event){
-				.at = f->said_by, .kind = EVENT_ACK_DUE, .flow = flow});
-	}
+				.at = f->acks.due_at,
+				.kind = EVENT_ACK_DUE,
+				.flow = flow,
+			});
 }
 
 /* ---- the sender ---- */
@@ -325,7 +317,7 @@ handle(struct link *l, const struct event *e)
 	case EVENT_LINK: leave(l); break;
 	case EVENT_ARRIVE: arrive(l, e->flow, e->counter); break;
 	case EVENT_ACK_DUE:
-		if (l->flows[e->flow].said_by == e->at)
+		if (l->flows[e->flow].acks.due_at == e->at)
 			acknowledge(l, e->flow);
 		break;
 	case EVENT_ACK: take_ack(l, e->flow, e->ack); break;
@@ -356,7 +348,7 @@ link_free(struct link *l)
 		free(l->heap[i].ack);
 	for (int i = 0; i < l->n_flows; i++) {
 		loss_done(&l->flows[i].loss);
-		ranges_done(&l->flows[i].got);
+		acks_done(&l->flows[i].acks);
 	}
 	free(l->heap);
 	free(l->queue);
@@ -373,8 +365,8 @@ link_add(struct link *l, enum cc_kind kind, uint64_t rate)
 	cc_init(&f->cc, kind, LINK_MSS, rate,
 		(uint8_t)((unsigned)flow * 85 + l->setup.seed), l->now);
 	assert(loss_init(&f->loss) == 0);
-	ranges_init(&f->got, RANGES_MAX);
-	f->wake_at = f->said_by = NS_NEVER;
+	assert(acks_init(&f->acks) == 0);
+	f->wake_at = NS_NEVER;
 	f->next_at = f->budget_at = l->now;
 	f->offer = UNLIMITED;
 	wake(l, flow, l->now);

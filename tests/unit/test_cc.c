@@ -139,6 +139,40 @@ bbr_bears_jitter_and_reordering(void **state)
 	run_grid(&g);
 }
 
+/* Packets take up to three times the least: a window of the least would starve. */
+static void
+bbr_bears_jitter_as_long_as_the_delay(void **state)
+{
+	static const struct link_setup setups[] = {
+		{.rate = 5 * MBIT / 2,
+		 .rtt = 600 * NS_PER_MS,
+		 .jitter = 250 * NS_PER_MS},
+		{.rate = 5 * MBIT / 2,
+		 .rtt = 600 * NS_PER_MS,
+		 .jitter = 290 * NS_PER_MS},
+		{.rate = 10 * MBIT, .rtt = 600 * NS_PER_MS, .jitter = 250 * NS_PER_MS},
+		{.rate = 300 * MBIT, .rtt = 40 * NS_PER_MS, .jitter = 20 * NS_PER_MS},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(setups); i++) {
+		struct link *l = one_flow(CC_BBR, setups[i]);
+		unsigned tenths;
+		ns_t queue;
+
+		link_run(l, SETTLE(setups[i].rtt));
+		tenths = share(l, setups[i].rate, 20 * NS_PER_SEC);
+		queue = link_queue_mean(l);
+		print_message("jitter of %u in %u ms: %u of 1000, queue %u ms\n",
+			      (unsigned)(setups[i].jitter / NS_PER_MS),
+			      (unsigned)(setups[i].rtt / NS_PER_MS), tenths,
+			      (unsigned)(queue / NS_PER_MS));
+		assert_in_range(tenths, 700, 1010);
+		assert_in_range(queue, 0, setups[i].rtt / 3);
+		link_free(l);
+	}
+}
+
 static void
 bbr_follows_the_rate(void **state)
 {
@@ -850,6 +884,7 @@ main(void)
 		cmocka_unit_test(bbr_fills_a_link_without_a_queue),
 		cmocka_unit_test(bbr_bears_random_loss),
 		cmocka_unit_test(bbr_bears_jitter_and_reordering),
+		cmocka_unit_test(bbr_bears_jitter_as_long_as_the_delay),
 		cmocka_unit_test(bbr_follows_the_rate),
 		cmocka_unit_test(bbr_follows_the_rtt),
 		cmocka_unit_test(bbr_shares_a_link),

@@ -159,6 +159,8 @@ naive_acked(struct naive *v, const struct frame_ack *f, ns_t now, struct loss_sa
 			continue;
 		newest = p;
 		s->acked += p->is.size;
+		s->acked_packets++;
+		s->acked_ns += now - p->is.sent_at;
 		v->delivered += p->is.size;
 	}
 	if (!v->has_largest || top > v->largest)
@@ -263,6 +265,8 @@ same_sample(const struct loss_sample *a, const struct loss_sample *b)
 	assert_int_equal(a->now, b->now);
 	assert_int_equal(a->rtt, b->rtt);
 	assert_int_equal(a->acked, b->acked);
+	assert_int_equal(a->acked_packets, b->acked_packets);
+	assert_int_equal(a->acked_ns, b->acked_ns);
 	assert_int_equal(a->lost, b->lost);
 	assert_int_equal(a->lost_sent_at, b->lost_sent_at);
 	assert_int_equal(a->in_flight, b->in_flight);
