@@ -512,6 +512,29 @@ what_is_taken_back_and_dead_ends(void **state)
 	}
 }
 
+/* Dead, and its way is there again: it is asked at once, and answers. */
+static void
+what_is_taken_back_and_dead_is_asked(void **state)
+{
+	struct world *w = links(2);
+	const struct subflow *sf;
+	uint8_t id;
+
+	(void)state;
+	world_run(w, SEC);
+	id = join_second(w, 1);
+	sf = session_subflow(world_session(w, SIM_CLIENT), id);
+	set_silent(w, 1, true, true);
+	world_run(w, 10 * SEC);
+	assert_int_equal(sf->state, SUBFLOW_DEAD);
+	while (sf->probe_at - world_now(w) < 800 * MS)
+		world_run(w, 10 * MS);
+	set_silent(w, 1, false, false);
+	session_withdraw(world_session(w, SIM_SERVER), SECOND);
+	assert_true(until(w, id, SUBFLOW_ACTIVE, 600 * MS) != NS_NEVER);
+	world_free(w);
+}
+
 /* REMOVE_ADDR gets lost: it is said again; an ADD_ADDR that comes late is nothing. */
 static void
 it_is_taken_back_until_that_is_known(void **state)
@@ -586,6 +609,7 @@ main(void)
 		cmocka_unit_test(addresses_have_a_limit),
 		cmocka_unit_test(what_is_taken_back_and_alive_stays),
 		cmocka_unit_test(what_is_taken_back_and_dead_ends),
+		cmocka_unit_test(what_is_taken_back_and_dead_is_asked),
 		cmocka_unit_test(it_is_taken_back_until_that_is_known),
 		cmocka_unit_test(two_over_one_link_are_no_worse),
 	};

@@ -328,6 +328,31 @@ client_compares_the_reply(void **state)
 	end(&p);
 }
 
+/* Whatever its peer says: the server decides. */
+static void
+who_was_sent_away_does_not_join_again(void **state)
+{
+	static const uint8_t why[] = {SUBFLOW_END_PROHIBITED, SUBFLOW_END_RESOURCES};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(why); i++) {
+		struct pair p;
+		struct frame f;
+
+		begin_joined(&p);
+		session_reset_subflow(p.s, 1, why[i], p.now);
+		hear(&p);
+		assert_int_equal(subflow(&p)->state, SUBFLOW_ENDED);
+		p.now += 2 * SEC;
+		f = join(&p);
+		f.join.nonce[0]++;
+		assert_int_equal(say(&p, 1, &f), 1);
+		assert_int_equal(subflow(&p)->state,
+				 i == 0 ? SUBFLOW_ENDED : SUBFLOW_JOINING);
+		end(&p);
+	}
+}
+
 /* Tiers */
 
 static void
@@ -762,6 +787,7 @@ main(void)
 		cmocka_unit_test(server_wants_its_token),
 		cmocka_unit_test(server_compares_the_confirmation),
 		cmocka_unit_test(client_compares_the_reply),
+		cmocka_unit_test(who_was_sent_away_does_not_join_again),
 		cmocka_unit_test(joins_as_a_backup),
 		cmocka_unit_test(the_last_word_on_a_tier_counts),
 		cmocka_unit_test(a_lost_tier_is_said_again),
