@@ -123,11 +123,13 @@ $(B)/%.tidy: %.c $(B)/%.o .clang-tidy
 	$(Q)clang-tidy --quiet $< -- -std=gnu11 $(CPPFLAGS) $(PKG_CFLAGS) 2>/dev/null
 	@touch $@
 
-.PHONY: check check-long demo bench bench-full
+.PHONY: check check-long check-mutants demo bench bench-full
 check: ## everything that must pass; STEP=REGEX runs those steps only
 	@tests/run-check $(if $(STEP),--only '$(STEP)')
-check-long: ## what takes longer: fuzzers a minute each, tests/long
+check-long: ## what takes longer: fuzzers a minute each, mutants, tests/long
 	@tests/run-check --long $(if $(STEP),--only '$(STEP)')
+check-mutants: everything ## bugs planted in the core: a test must see each of them
+	@tests/mutants/run
 demo: ## a download over three uplinks, one of them cut (needs root)
 	@tests/prepare build test
 	@tests/demo/run
@@ -183,6 +185,6 @@ clean: ## remove what was built
 	rm -rf build build-asan build-clang
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
