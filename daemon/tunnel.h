@@ -81,8 +81,9 @@ void tunnel_stream_answer(struct tunnel_stream *s, enum open_status status);
 
 /*
  * Starts to pump between `fd` and the far side; `early` bytes were read from
- * `fd` before. The client may attach before on_opened: what comes back waits
- * in the transport until the far side has connected; if it cannot, `fd` is reset.
+ * `fd` before. The client may attach before on_opened, without early bytes: what
+ * comes back waits in the transport until the far side has connected; if it cannot,
+ * `fd` is reset.
  */
 void tunnel_stream_attach(struct tunnel_stream *s, int fd, const uint8_t *early,
 			  size_t early_len);

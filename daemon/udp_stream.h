@@ -33,8 +33,6 @@ struct udp_stream {
 	struct watch watch;
 	struct timer timer; /* of OPENING; then half-closed */
 	int fd;
-	uint8_t *early; /* read before there was a session */
-	size_t early_len;
 	uint64_t id, bytes_in, bytes_out; /* from the descriptor, and to it */
 	ns_t created_at, active_at;
 	bool read_ended, write_ended;
