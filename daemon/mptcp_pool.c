@@ -247,8 +247,6 @@ mptcp_pool_open(struct transport *base, const struct config_host *dest,
 	struct mptcp_client *c = container_of(base, struct mptcp_client, mptcp.base);
 	struct mptcp_stream *s;
 
-	if (c->n_open >= c->config->max_streams)
-		return NULL;
 	s = take_idle(c);
 	if (s == NULL)
 		s = mptcp_stream_new(&c->mptcp, STREAM_CONNECTING);

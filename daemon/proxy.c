@@ -224,7 +224,7 @@ new_base(struct proxy *p, struct errmsg *why)
 	}
 	p->subflows = subflows_new(p->loop, p->uplinks, &on_dead);
 	p->resolver = resolver_new(p->loop, NULL);
-	p->tunnel = tunnel_new();
+	p->tunnel = tunnel_new(p->config->max_streams);
 	if (p->subflows == NULL || p->resolver == NULL || p->tunnel == NULL)
 		return errmsg_set(why, -ENOMEM, "no memory");
 	/* The events are subscribed to before anything listens: without somebody

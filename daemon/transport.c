@@ -59,6 +59,8 @@ bury_all(struct transport *t)
 		struct tunnel_stream *s = list_entry(it, struct tunnel_stream, node);
 
 		list_remove(it);
+		if (s->asked_for)
+			transport_gone(t);
 		tell_opened(s, OPEN_FAILED);
 		if (s->user.on_closed != NULL)
 			s->user.on_closed(s->user.arg);

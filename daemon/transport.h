@@ -36,11 +36,12 @@ struct tunnel_ops {
 struct tunnel_stream {
 	const struct tunnel_ops *ops;
 	struct transport *transport;
-	struct list node;                  /* of its streams, or its graves */
-	struct tunnel_user user;           /* client; on_closed NULL: none */
-	bool opened_told;                  /* on_opened had its call */
-	enum choice_reason chosen;         /* client: why this transport */
-	struct peer *peer;                 /* server; NULL: it does not count yet */
+	struct list node;          /* of its streams, or its graves */
+	struct tunnel_user user;   /* client; on_closed NULL: none */
+	bool opened_told;          /* on_opened had its call */
+	bool asked_for;            /* client: by tunnel_open(), which counts it */
+	enum choice_reason chosen; /* client: why this transport */
+	struct peer *peer;         /* server; NULL: it does not count yet */
 	struct egress_request *connecting; /* server */
 };
 
@@ -78,6 +79,8 @@ void transport_done(struct transport *t); /* resets every stream */
 
 /* The id of a stream that somebody asks for now: unique in the tunnel. */
 uint64_t transport_next_id(const struct transport *t);
+/* A stream that was asked for is freed. */
+void transport_gone(const struct transport *t);
 
 void transport_add(struct transport *t, struct tunnel_stream *s,
 		   const struct tunnel_ops *ops);

@@ -9,6 +9,7 @@ struct tunnel {
 	struct transport *transports[TRANSPORT_COUNT]; /* NULL: there is none */
 	struct choice choice;
 	uint64_t last_id;
+	unsigned n_streams, max_streams; /* client: of both transports */
 };
 
 static const char *const texts[] = {
@@ -34,9 +35,13 @@ open_status_text(enum open_status s)
 }
 
 struct tunnel *
-tunnel_new(void)
+tunnel_new(unsigned max_streams)
 {
-	return calloc(1, sizeof(struct tunnel));
+	struct tunnel *t = calloc(1, sizeof(*t));
+
+	if (t != NULL)
+		t->max_streams = max_streams;
+	return t;
 }
 
 void
@@ -63,6 +68,13 @@ uint64_t
 transport_next_id(const struct transport *t)
 {
 	return ++t->tunnel->last_id;
+}
+
+void
+transport_gone(const struct transport *t)
+{
+	assert(t->tunnel->n_streams > 0);
+	t->tunnel->n_streams--;
 }
 
 static void
@@ -168,12 +180,18 @@ tunnel_open(struct tunnel *t, const struct config_host *dest,
 	    const struct config_listener *from, const struct tunnel_user *user)
 {
 	enum choice_reason why;
-	struct transport *chosen = choose(t, from, &why);
+	struct transport *chosen;
 	struct tunnel_stream *s;
 
+	if (t->n_streams >= t->max_streams)
+		return NULL;
+	chosen = choose(t, from, &why);
 	s = chosen == NULL ? NULL : chosen->ops->open(chosen, dest, from, user);
-	if (s != NULL)
-		s->chosen = why;
+	if (s == NULL)
+		return NULL;
+	s->chosen = why;
+	s->asked_for = true;
+	t->n_streams++;
 	return s;
 }
 

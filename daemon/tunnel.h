@@ -50,7 +50,8 @@ struct tunnel;
 struct tunnel_stream;
 struct uplink;
 
-struct tunnel *tunnel_new(void); /* NULL: no memory */
+/* `max_streams`: that a client may have asked for at one time. NULL: no memory. */
+struct tunnel *tunnel_new(unsigned max_streams);
 void tunnel_free(struct tunnel *t);
 /* From here on the tunnel owns `transport`. */
 void

@@ -390,8 +390,6 @@ open_stream(struct transport *base, const struct config_host *dest,
 	struct udp_client *c = container_of(base, struct udp_client, udp.base);
 	struct udp_stream *s;
 
-	if (c->udp.base.n_streams >= c->config->max_streams)
-		return NULL;
 	s = udp_stream_new(&c->udp, dest);
 	if (s == NULL)
 		return NULL;

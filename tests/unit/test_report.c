@@ -269,7 +269,7 @@ setup(void **state)
 	strcpy(f->config.uplinks[1].interface, "wwan0");
 	f->proxy.config = &f->config;
 	f->proxy.loop = loop_new();
-	f->proxy.tunnel = tunnel_new();
+	f->proxy.tunnel = tunnel_new(1);
 	f->proxy.uplinks = uplinks_new(f->proxy.loop, &f->config, NULL, &handler, &why);
 	assert_non_null(f->proxy.uplinks);
 	f->mptcp.ops = &mptcp_ops;

@@ -129,7 +129,7 @@ set_up(void **state)
 	f->resolver = resolver_new(f->loop, NULL);
 	f->egress = egress_new(f->loop, f->resolver, &machine);
 	assert_int_equal(timer_init(&f->look, f->loop, on_look, f), 0);
-	f->tunnel = tunnel_new();
+	f->tunnel = tunnel_new(1);
 	assert_non_null(f->tunnel);
 	mptcp = mptcp_server_new(f->loop, &f->clients.known, f->subflows, f->egress,
 				 descriptors, &why);

@@ -84,7 +84,8 @@ set_up(void **state)
 	f->me.config = &f->config;
 	f->known.me = &f->me;
 	f->peer = (struct peer){.peers = &f->known, .config = &f->config_peer};
-	f->user = (struct tunnel_user){on_opened, on_closed, f};
+	f->user = (struct tunnel_user){
+		.on_opened = on_opened, .on_closed = on_closed, .arg = f};
 	*state = f;
 	return 0;
 }
@@ -230,6 +231,48 @@ a_peers_stream_counts_until_it_ends(void **state)
 	assert_int_equal(f->known.n_streams, 1);
 }
 
+static struct tunnel_stream *
+open_one(struct transport *t, const struct config_host *dest,
+	 const struct config_listener *from, const struct tunnel_user *user)
+{
+	(void)dest;
+	(void)from;
+	(void)user;
+	return new_stream(container_of(t, struct fixture, t));
+}
+
+static void
+leave_it(struct transport *t)
+{
+	(void)t;
+}
+
+static void
+what_was_asked_for_counts_until_it_is_freed(void **state)
+{
+	static const struct transport_ops t_ops = {.open = open_one, .free = leave_it};
+	const struct config_listener from = {.transport = TRANSPORT_UDP};
+	struct fixture *f = *state;
+	struct tunnel *t = tunnel_new(1);
+	struct tunnel_stream *s;
+
+	assert_non_null(t);
+	f->t.ops = &t_ops;
+	tunnel_add(t, TRANSPORT_UDP, &f->t);
+	s = tunnel_open(t, NULL, &from, &f->user);
+	assert_non_null(s);
+	assert_null(tunnel_open(t, NULL, &from, &f->user));
+	s->ops->end(s, true);
+	end_turn(f);
+	assert_int_equal(f->n_closed, 1);
+	f->n_ended = f->n_closed = 0;
+	s = tunnel_open(t, NULL, &from, &f->user);
+	assert_non_null(s);
+	tunnel_stream_abort(s);
+	end_turn(f);
+	tunnel_free(t);
+}
+
 int
 main(void)
 {
@@ -242,6 +285,7 @@ main(void)
 		WITH_TRANSPORT(who_aborts_when_it_is_told_hears_nothing_more),
 		WITH_TRANSPORT(the_transports_end_is_the_streams),
 		WITH_TRANSPORT(a_peers_stream_counts_until_it_ends),
+		WITH_TRANSPORT(what_was_asked_for_counts_until_it_is_freed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

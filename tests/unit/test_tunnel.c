@@ -6,6 +6,8 @@
 
 #include "daemon/transport.h"
 
+enum { STREAMS_MAX = 4 };
+
 struct fake {
 	struct transport base;
 	const char *state;
@@ -13,6 +15,7 @@ struct fake {
 	struct tunnel_stream stream; /* the one that open() gives */
 	struct transport_health health;
 	unsigned opened, changed, freed;
+	bool is_full; /* open() gives none */
 	const struct config_host *dest;
 	const struct tunnel_user *user;
 };
@@ -29,7 +32,7 @@ open_fake(struct transport *t, const struct config_host *dest,
 	f->opened++;
 	f->dest = dest;
 	f->user = user;
-	return &f->stream;
+	return f->is_full ? NULL : &f->stream;
 }
 
 static void
@@ -103,7 +106,7 @@ counters_from(unsigned from)
 static int
 set_up(void **state)
 {
-	struct tunnel *t = tunnel_new();
+	struct tunnel *t = tunnel_new(STREAMS_MAX);
 
 	assert_non_null(t);
 	mptcp = (struct fake){.base.ops = &ops, .state = "connected"};
@@ -179,6 +182,33 @@ auto_asks_both(void **state)
 	from.protect = PROTECT_AUTH;
 	assert_ptr_equal(tunnel_open(t, &dest, &from, &user), &mptcp.stream);
 	assert_int_equal(mptcp.stream.chosen, CHOICE_CONFIGURED);
+	tunnel_free(t);
+}
+
+static void
+both_have_one_limit(void **state)
+{
+	struct config_listener from = {.transport = TRANSPORT_UDP};
+	const struct tunnel_user user = {.arg = NULL};
+	struct tunnel *t = *state;
+
+	tunnel_add(t, TRANSPORT_MPTCP, &mptcp.base);
+	tunnel_add(t, TRANSPORT_UDP, &udp.base);
+	for (int i = 0; i < STREAMS_MAX - 1; i++)
+		assert_non_null(tunnel_open(t, NULL, &from, &user));
+	from.transport = TRANSPORT_MPTCP;
+	assert_non_null(tunnel_open(t, NULL, &from, &user));
+	assert_true(mptcp.stream.asked_for);
+	assert_null(tunnel_open(t, NULL, &from, &user));
+	from.transport = TRANSPORT_UDP;
+	assert_null(tunnel_open(t, NULL, &from, &user));
+	transport_gone(&mptcp.base);
+	/* What a transport refuses does not count. */
+	udp.is_full = true;
+	assert_null(tunnel_open(t, NULL, &from, &user));
+	udp.is_full = false;
+	assert_non_null(tunnel_open(t, NULL, &from, &user));
+	assert_null(tunnel_open(t, NULL, &from, &user));
 	tunnel_free(t);
 }
 
@@ -286,7 +316,8 @@ never(void *arg)
 static void
 a_stream_is_its_transports(void **state)
 {
-	static const struct tunnel_ops stream_ops = {answer, attach, end_fake};
+	static const struct tunnel_ops stream_ops = {
+		.answer = answer, .attach = attach, .end = end_fake};
 
 	udp.stream.ops = &stream_ops;
 	udp.stream.user.on_closed = never;
@@ -306,6 +337,7 @@ main(void)
 		cmocka_unit_test_setup(nothing_is_there, set_up),
 		cmocka_unit_test_setup(a_listener_says_which, set_up),
 		cmocka_unit_test_setup(auto_asks_both, set_up),
+		cmocka_unit_test_setup(both_have_one_limit, set_up),
 		cmocka_unit_test_setup(what_was_carried_is_measured, set_up),
 		cmocka_unit_test_setup(both_are_told_and_summed, set_up),
 		cmocka_unit_test_setup(a_stream_is_its_transports, set_up),
