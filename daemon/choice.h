@@ -4,7 +4,8 @@
  * Model:   pure: what each transport says of itself, and what it has carried in
  *          its best second of late, decide; the first line that applies:
  *
- *	only one has a session, or none          that one; kernel MPTCP
+ *	only one has a session                   that one
+ *	none has                                 whichever has one first
  *	one is less than it could be             the other one
  *	CHOICE_TRIAL passed without one          a trial of the other, to measure it
  *	MPTCP's best second beats udp's by 1/4   kernel MPTCP

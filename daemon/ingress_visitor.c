@@ -183,10 +183,25 @@ stream_closed(void *arg)
 }
 
 static void
+stream_moved(void *arg, struct tunnel_stream *s)
+{
+	struct visitor *v = arg;
+
+	assert(v->state == VISITOR_OPENING);
+	v->stream = s;
+	if (s == NULL)
+		refuse_status(v, OPEN_LIMIT);
+}
+
+static void
 open_stream(struct visitor *v, const struct config_host *dest)
 {
 	const struct tunnel_user user = {
-		.on_opened = stream_opened, .on_closed = stream_closed, .arg = v};
+		.on_opened = stream_opened,
+		.on_closed = stream_closed,
+		.arg = v,
+		.on_moved = stream_moved,
+	};
 
 	enter(v, VISITOR_OPENING);
 	timer_stop(&v->timer);

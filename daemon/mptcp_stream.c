@@ -472,10 +472,24 @@ end(struct tunnel_stream *base, bool reset)
 	mptcp_stream_end(container_of(base, struct mptcp_stream, base), reset);
 }
 
+static bool
+let_go(struct tunnel_stream *base, struct tunnel_request *ret_request)
+{
+	struct mptcp_stream *s = container_of(base, struct mptcp_stream, base);
+
+	if (s->state != STREAM_CONNECTING)
+		return false;
+	*ret_request = (struct tunnel_request){&s->dest, s->from, s->pump.fd};
+	s->pump.fd = -1;
+	mptcp_stream_end(s, true);
+	return true;
+}
+
 static const struct tunnel_ops ops = {
 	.answer = answer,
 	.attach = attach,
 	.end = end,
+	.let_go = let_go,
 };
 
 struct mptcp_stream *

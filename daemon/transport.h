@@ -23,6 +23,7 @@
 struct egress;
 struct egress_request;
 struct peer;
+struct tunnel_request;
 
 /* The first two as the functions tunnel_stream_X() of tunnel.h say. */
 struct tunnel_ops {
@@ -31,6 +32,18 @@ struct tunnel_ops {
 		       size_t early_len);
 	/* Closes, with RST where `reset`; then transport_bury(). Once is enough. */
 	void (*end)(struct tunnel_stream *s, bool reset);
+	/*
+	 * Client: where nothing of the stream has left yet, ends it, and gives back
+	 * what it is about; what is pointed to lives until the end of the turn.
+	 * False: it stays. NULL: nobody asks.
+	 */
+	bool (*let_go)(struct tunnel_stream *s, struct tunnel_request *ret_request);
+};
+
+struct tunnel_request {
+	const struct config_host *dest;
+	const struct config_listener *from;
+	int fd; /* attached, of which nothing was read; -1: none */
 };
 
 struct tunnel_stream {
@@ -79,6 +92,9 @@ void transport_done(struct transport *t); /* resets every stream */
 
 /* The id of a stream that somebody asks for now: unique in the tunnel. */
 uint64_t transport_next_id(const struct transport *t);
+/* Client: a stream would not have to wait for a session here. It gets those that wait
+ * for one elsewhere because no transport had any. */
+void transport_works(struct transport *t);
 /* A stream that was asked for is freed. */
 void transport_gone(const struct transport *t);
 

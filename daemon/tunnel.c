@@ -1,5 +1,6 @@
 #include "daemon/tunnel.h"
 
+#include "daemon/io/tcp.h"
 #include "daemon/transport.h"
 
 #include <stdio.h>
@@ -175,24 +176,62 @@ tunnel_uplink_changed(struct tunnel *t, struct uplink *u)
 	}
 }
 
-struct tunnel_stream *
-tunnel_open(struct tunnel *t, const struct config_host *dest,
-	    const struct config_listener *from, const struct tunnel_user *user)
+static struct tunnel_stream *
+open_by(struct transport *by, enum choice_reason why, const struct tunnel_request *r,
+	const struct tunnel_user *user)
 {
-	enum choice_reason why;
-	struct transport *chosen;
-	struct tunnel_stream *s;
+	struct tunnel_stream *s = by->ops->open(by, r->dest, r->from, user);
 
-	if (t->n_streams >= t->max_streams)
-		return NULL;
-	chosen = choose(t, from, &why);
-	s = chosen == NULL ? NULL : chosen->ops->open(chosen, dest, from, user);
 	if (s == NULL)
 		return NULL;
 	s->chosen = why;
 	s->asked_for = true;
-	t->n_streams++;
+	by->tunnel->n_streams++;
 	return s;
+}
+
+struct tunnel_stream *
+tunnel_open(struct tunnel *t, const struct config_host *dest,
+	    const struct config_listener *from, const struct tunnel_user *user)
+{
+	const struct tunnel_request r = {dest, from, -1};
+	enum choice_reason why;
+	struct transport *chosen;
+
+	if (t->n_streams >= t->max_streams)
+		return NULL;
+	chosen = choose(t, from, &why);
+	return chosen == NULL ? NULL : open_by(chosen, why, &r, user);
+}
+
+static void
+move(struct tunnel_stream *s, struct transport *to)
+{
+	const struct tunnel_user user = s->user;
+	struct tunnel_request r;
+
+	if (s->chosen != CHOICE_NEITHER || !s->ops->let_go(s, &r))
+		return;
+	s->user = (struct tunnel_user){0};
+	s = open_by(to, CHOICE_ONLY, &r, &user);
+	if (user.on_moved != NULL)
+		user.on_moved(user.arg, s);
+	if (r.fd >= 0 && s != NULL)
+		tunnel_stream_attach(s, r.fd, NULL, 0);
+	else if (r.fd >= 0)
+		tcp_reset(r.fd);
+}
+
+void
+transport_works(struct transport *to)
+{
+	struct transport *first = to->tunnel->transports[TRANSPORT_MPTCP];
+
+	/* Who waits because neither has a session waits there. */
+	if (first == NULL || first == to)
+		return;
+	list_for_each_safe (it, &first->streams)
+		move(list_entry(it, struct tunnel_stream, node), to);
 }
 
 void

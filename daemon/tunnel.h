@@ -64,6 +64,9 @@ struct tunnel_user {
 	void (*on_opened)(void *arg, enum open_status status); /* client only */
 	void (*on_closed)(void *arg);
 	void *arg;
+	/* Client: it is this stream from here on, the other one is gone; NULL: there is
+	 * none any more, and on_closed does not come. May be NULL: nobody cares. */
+	void (*on_moved)(void *arg, struct tunnel_stream *s);
 };
 
 /* Client: once a second; what `auto` goes by. */

@@ -191,6 +191,7 @@ begin_session(struct udp_client *c, const struct initiator_result *r,
 			use_port(c, &c->ports.at[i], false);
 	}
 	begin_waiting(c);
+	transport_works(&c->udp.base);
 }
 
 /* An answer of the race. The same server as before still has the old session. */
@@ -370,6 +371,7 @@ on_tick(void *arg)
 		c->lost_ticks = 0;
 		udp_race_end(&c->race);
 		refresh_ports(c);
+		transport_works(&c->udp.base);
 	} else if (c->session.core == NULL || now - c->heard_at > RACE_AFTER) {
 		if (c->endpoints.n == 0 || ++c->lost_ticks % LOOKUP_EVERY == 0)
 			endpoints_look_up(&c->endpoints);

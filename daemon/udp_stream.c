@@ -250,7 +250,7 @@ end(struct tunnel_stream *base, bool reset)
 	udp_stream_end(of(base), reset);
 }
 
-static const struct tunnel_ops ops = {answer, attach, end};
+static const struct tunnel_ops ops = {.answer = answer, .attach = attach, .end = end};
 
 /* The session's side */
 

@@ -463,6 +463,40 @@ test_stream_lost(void **state)
 	assert_false(s->aborted);
 }
 
+/* Aborted is the one it was moved to. */
+static void
+test_stream_moved(void **state)
+{
+	struct fixture *f = *state;
+	struct tunnel_stream *s, moved = {.fd = -1};
+	int fd = dial(f, HTTP);
+
+	PUT(fd, HTTP_REQUEST);
+	s = next_stream(f);
+	s->user.on_moved(s->user.arg, &moved);
+	close(fd);
+	WAIT_FOR(f, 5, moved.aborted);
+	assert_false(s->aborted);
+}
+
+static void
+test_stream_moved_nowhere(void **state)
+{
+	struct fixture *f = *state;
+	struct tunnel_stream *s;
+	char text[1024];
+	int fd = dial(f, HTTP);
+
+	PUT(fd, HTTP_REQUEST);
+	s = next_stream(f);
+	s->user.on_moved(s->user.arg, NULL);
+	read_all(f, fd, text, sizeof(text));
+	assert_memory_equal(text, "HTTP/1.1 503 ", 13);
+	close(fd);
+	turn(f);
+	assert_false(s->aborted);
+}
+
 static void
 test_client_leaves(void **state)
 {
@@ -718,6 +752,7 @@ main(void)
 		TEST(test_forward),         TEST(test_socks5),
 		TEST(test_login),           TEST(test_http),
 		TEST(test_refusals),        TEST(test_stream_lost),
+		TEST(test_stream_moved),    TEST(test_stream_moved_nowhere),
 		TEST(test_client_leaves),   TEST(test_client_leaves_at_once),
 		TEST(test_bad_headers),     TEST(test_linger_is_bounded),
 		TEST(test_header_deadline), TEST(test_half_open_flood),

@@ -6,6 +6,9 @@
 
 #include "daemon/transport.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 enum { STREAMS_MAX = 4 };
 
 struct fake {
@@ -185,6 +188,121 @@ auto_asks_both(void **state)
 	tunnel_free(t);
 }
 
+static bool lets_go;
+static int lets_go_of; /* descriptor */
+static unsigned n_asked;
+static int attached_fd;
+
+static bool
+let_go(struct tunnel_stream *s, struct tunnel_request *ret_request)
+{
+	static const struct config_host dest = {.port = 2};
+	static const struct config_listener from = {.transport = TRANSPORT_AUTO};
+
+	assert_ptr_equal(s, &mptcp.stream);
+	n_asked++;
+	if (!lets_go)
+		return false;
+	*ret_request = (struct tunnel_request){&dest, &from, lets_go_of};
+	list_remove(&s->node);
+	return true;
+}
+
+static void
+attach_moved(struct tunnel_stream *s, int fd, const uint8_t *early, size_t early_len)
+{
+	assert_ptr_equal(s, &udp.stream);
+	assert_null(early);
+	assert_int_equal(early_len, 0);
+	attached_fd = fd;
+}
+
+struct mover {
+	unsigned n;
+	struct tunnel_stream *to;
+};
+
+static void
+note_move(void *arg, struct tunnel_stream *s)
+{
+	struct mover *m = arg;
+
+	m->n++;
+	m->to = s;
+}
+
+/* One that nobody has a session for is mptcp's, as it is before each of these. */
+static void
+wait_for_a_session(struct tunnel *t, const struct tunnel_user *user)
+{
+	const struct config_listener from = {.transport = TRANSPORT_AUTO};
+
+	mptcp.health.works = udp.health.works = false;
+	assert_ptr_equal(tunnel_open(t, NULL, &from, user), &mptcp.stream);
+	mptcp.stream.user = *user;
+	list_append(&mptcp.base.streams, &mptcp.stream.node);
+	udp.health.works = true;
+}
+
+static void
+who_waits_goes_by_what_works_first(void **state)
+{
+	static const struct tunnel_ops mptcp_ops = {.let_go = let_go};
+	static const struct tunnel_ops udp_ops = {.attach = attach_moved};
+	struct mover m = {0};
+	const struct tunnel_user user = {.arg = &m, .on_moved = note_move};
+	const struct config_listener kernel = {.transport = TRANSPORT_MPTCP};
+	struct tunnel *t = *state;
+
+	tunnel_add(t, TRANSPORT_MPTCP, &mptcp.base);
+	tunnel_add(t, TRANSPORT_UDP, &udp.base);
+	list_init(&mptcp.base.streams);
+	mptcp.stream.ops = &mptcp_ops;
+	udp.stream.ops = &udp_ops;
+	wait_for_a_session(t, &user);
+	lets_go_of = -1;
+	transport_works(&mptcp.base);
+	assert_int_equal(n_asked, 0);
+	transport_works(&udp.base);
+	assert_int_equal(n_asked, 1);
+	assert_int_equal(m.n, 0);
+
+	lets_go = true;
+	attached_fd = -1;
+	transport_works(&udp.base);
+	assert_int_equal(m.n, 1);
+	assert_ptr_equal(m.to, &udp.stream);
+	assert_int_equal(udp.stream.chosen, CHOICE_ONLY);
+	assert_int_equal(udp.dest->port, 2);
+	assert_null(mptcp.stream.user.on_moved);
+	assert_int_equal(attached_fd, -1);
+
+	/* With a descriptor, of which nothing was read. */
+	lets_go_of = 7;
+	wait_for_a_session(t, &user);
+	transport_works(&udp.base);
+	assert_int_equal(attached_fd, 7);
+
+	/* Where udp takes no more there is no stream. */
+	lets_go_of = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	transport_gone(&mptcp.base);
+	wait_for_a_session(t, &user);
+	udp.is_full = true;
+	transport_works(&udp.base);
+	assert_int_equal(m.n, 3);
+	assert_null(m.to);
+	assert_int_equal(fcntl(lets_go_of, F_GETFD), -1);
+
+	/* What was asked of mptcp stays there. */
+	transport_gone(&mptcp.base);
+	transport_gone(&mptcp.base);
+	assert_ptr_equal(tunnel_open(t, NULL, &kernel, &user), &mptcp.stream);
+	list_append(&mptcp.base.streams, &mptcp.stream.node);
+	transport_works(&udp.base);
+	assert_int_equal(m.n, 3);
+	tunnel_free(t);
+}
+
 static void
 both_have_one_limit(void **state)
 {
@@ -337,6 +455,7 @@ main(void)
 		cmocka_unit_test_setup(nothing_is_there, set_up),
 		cmocka_unit_test_setup(a_listener_says_which, set_up),
 		cmocka_unit_test_setup(auto_asks_both, set_up),
+		cmocka_unit_test_setup(who_waits_goes_by_what_works_first, set_up),
 		cmocka_unit_test_setup(both_have_one_limit, set_up),
 		cmocka_unit_test_setup(what_was_carried_is_measured, set_up),
 		cmocka_unit_test_setup(both_are_told_and_summed, set_up),
