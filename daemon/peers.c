@@ -137,10 +137,12 @@ peers_secrets(const struct peer *p)
 bool
 peers_stream_begins(struct peer *p)
 {
+	if (p->n_streams >= p->config->max_streams ||
+	    p->peers->n_streams >= p->peers->me->config->max_streams)
+		return false;
 	p->n_streams++;
 	p->peers->n_streams++;
-	return p->n_streams <= p->config->max_streams &&
-	       p->peers->n_streams <= p->peers->me->config->max_streams;
+	return true;
 }
 
 void

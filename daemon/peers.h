@@ -56,7 +56,8 @@ struct peer *peers_of_pending(const struct responder *r, const struct pending *p
 /* For new keys of its sessions; they live as long as `p`. */
 struct handshake_secrets peers_secrets(const struct peer *p);
 
-/* One more stream, until peers_stream_ends(). False: it is over a limit. */
+/* One more stream, until peers_stream_ends(). False: it is over a limit, and does not
+ * count: those of others must not be fewer for it. */
 bool peers_stream_begins(struct peer *p) MUST_CHECK;
 void peers_stream_ends(struct peer *p);
 

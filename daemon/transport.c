@@ -105,8 +105,10 @@ transport_done(struct transport *t)
 bool
 transport_admit(struct tunnel_stream *s, struct peer *p)
 {
+	if (!peers_stream_begins(p))
+		return false;
 	s->peer = p;
-	return peers_stream_begins(p);
+	return true;
 }
 
 static void

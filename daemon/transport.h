@@ -54,7 +54,7 @@ struct tunnel_stream {
 	bool opened_told;          /* on_opened had its call */
 	bool asked_for;            /* client: by tunnel_open(), which counts it */
 	enum choice_reason chosen; /* client: why this transport */
-	struct peer *peer;         /* server; NULL: it does not count yet */
+	struct peer *peer;         /* server; NULL: it does not count */
 	struct egress_request *connecting; /* server */
 };
 
