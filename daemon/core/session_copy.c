@@ -12,19 +12,15 @@ enum {
 	COPY_LOOK = 64,    /* packets that are looked at, of each subflow */
 };
 
-static ns_t
-eta_of(const struct subflow *sf)
-{
-	return rtt_minimum(&sf->rtt) / 2 + rtt_queueing(&sf->rtt);
-}
-
 /* When a packet of `sf` that was sent at `sent_at` comes: overdue, it was lost. */
 static ns_t
 arrival(const struct session *s, const struct subflow *sf, ns_t sent_at)
 {
 	ns_t heard = sent_at + rtt_smoothed(&sf->rtt) + 2 * sf->rtt.rttvar;
 
-	return heard < s->now ? s->now + rtt_smoothed(&sf->rtt) : sent_at + eta_of(sf);
+	return heard < s->now
+		       ? s->now + rtt_smoothed(&sf->rtt)
+		       : sent_at + rtt_minimum(&sf->rtt) / 2 + rtt_queueing(&sf->rtt);
 }
 
 /* Young streams and tails are copied against loss, as long as that costs nobody. */
@@ -131,7 +127,9 @@ session_copy(struct session *s, struct subflow *by, uint8_t *buf)
 
 		if (sf == NULL || sf == by || sf->state == SUBFLOW_JOINING)
 			continue;
-		p = candidate_of(s, sf, by, eta_of(by));
+		p = candidate_of(
+			s, sf, by,
+			rtt_minimum(&by->rtt) / 2 + subflow_queueing(by, s->now));
 		if (p == NULL)
 			continue;
 		sf->copied_to = p->counter + 1;

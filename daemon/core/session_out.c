@@ -181,7 +181,7 @@ describe(const struct session *s, struct subflow *sf, struct candidate *c)
 	c->ready = c->room && (next <= s->now || sf->probe_credit > 0);
 	c->bandwidth = subflow_bandwidth(sf);
 	c->delay = rtt_minimum(&sf->rtt) / 2;
-	c->queueing = rtt_queueing(&sf->rtt);
+	c->queueing = subflow_queueing(sf, s->now);
 	c->sigma = sf->rtt.rttvar;
 	c->wait = max_ns(next - s->now, 0);
 	if (over > sf->cc.cwnd)

@@ -177,6 +177,12 @@ subflow_alive(struct subflow *sf, ns_t now)
 		subflow_enter(sf, SUBFLOW_ACTIVE, now);
 }
 
+ns_t
+subflow_queueing(const struct subflow *sf, ns_t now)
+{
+	return max_ns(rtt_queueing(&sf->rtt) - (now - sf->loss.last_sent_at), 0);
+}
+
 uint64_t
 subflow_bandwidth(const struct subflow *sf)
 {

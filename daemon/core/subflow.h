@@ -131,6 +131,8 @@ void subflow_alive(struct subflow *sf, ns_t now);
 /* Whose policy is the stricter one decides. */
 uint8_t subflow_tier(const struct subflow *sf);
 
+/* What stands in queues on the way, as far as known: it drains when we are quiet. */
+ns_t subflow_queueing(const struct subflow *sf, ns_t now);
 /* Bytes a second that it can be counted on for; a guess at first. */
 uint64_t subflow_bandwidth(const struct subflow *sf);
 

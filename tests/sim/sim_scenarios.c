@@ -161,6 +161,28 @@ satellite_and_fibre(void **state)
 	rate_of(l, 2, 40 * 0.97 * 0.95);
 }
 
+/* Packets of the slow one are a second and a half late: late, and no replays. */
+static void
+far_and_near(void **state)
+{
+	const struct sim_lane l[] = {lane(50, 10), lane(20, 750)};
+	struct world *w = world_of(l, 2);
+	struct transfer *t = world_transfer(w, 20 * MB, 500 * MB);
+	struct session_stats st;
+	double got;
+
+	(void)state;
+	during(w, t, 5 * SEC);
+	got = mbit(during(w, t, 15 * SEC), 15 * SEC);
+	print_message("%.1f Mbit/s beside 50\n", got);
+	assert_true(got >= 50 * 0.95 * 0.95);
+	for (int side = 0; side < 2; side++) {
+		session_stats_get(world_session(w, (enum sim_side)side), &st);
+		assert_int_equal(st.refused, 0);
+	}
+	world_free(w);
+}
+
 static void
 uploads_as_downloads(void **state)
 {
@@ -267,6 +289,26 @@ an_idle_uplink_dies(void **state)
 		assert_true(world_now(w) - from <= 1200 * MS);
 		world_free(w);
 	}
+}
+
+/* What a burst left in a queue is gone when it was quiet for as long. */
+static void
+queues_drain_while_it_is_quiet(void **state)
+{
+	struct world *w = two_links();
+	struct transfer *t = world_transfer(w, 100, 500 * MB);
+	const struct subflow *sf;
+
+	(void)state;
+	during(w, t, 500 * MS);
+	sf = session_subflow(world_session(w, SIM_SERVER), 2);
+	assert_true(rtt_queueing(&sf->rtt) > 0);
+	assert_true(subflow_queueing(sf, sf->loss.last_sent_at) ==
+		    rtt_queueing(&sf->rtt));
+	assert_true(subflow_queueing(sf, sf->loss.last_sent_at + NS_PER_US) <
+		    rtt_queueing(&sf->rtt));
+	assert_true(subflow_queueing(sf, sf->loss.last_sent_at + SEC) == 0);
+	world_free(w);
 }
 
 static void
@@ -376,6 +418,38 @@ slow_reader(void **state)
 	print_message("%.1f MB held for it\n", (double)st.held_in / 1e6);
 	assert_true(st.held_in <= 1 * MB);
 	world_free(w);
+}
+
+/* How long 99 streams take, the hundredth of which is read slowly, or not there. */
+static ns_t
+ninety_nine(bool with_slow)
+{
+	struct world *w = two_links();
+	struct transfer *t[99], *slow;
+	ns_t took;
+
+	if (with_slow) {
+		slow = world_transfer(w, 100, 20 * MB);
+		slow->read_rate[SIM_CLIENT] = 10 * KBYTE;
+	}
+	for (int i = 0; i < 99; i++)
+		t[i] = world_transfer(w, 100, 250 * KBYTE);
+	for (int i = 0; i < 99; i++)
+		assert_true(world_finish(w, t[i], 20 * SEC));
+	took = world_now(w);
+	world_free(w);
+	return took;
+}
+
+static void
+slow_one_of_hundred(void **state)
+{
+	ns_t alone = ninety_nine(false), beside = ninety_nine(true);
+
+	(void)state;
+	print_message("%.2f s, without the slow one %.2f s\n", (double)beside / 1e9,
+		      (double)alone / 1e9);
+	assert_true(beside <= alone + alone / 20);
 }
 
 static void
@@ -663,17 +737,20 @@ main(void)
 		cmocka_unit_test(losses),
 		cmocka_unit_test(joins_at_once),
 		cmocka_unit_test(satellite_and_fibre),
+		cmocka_unit_test(far_and_near),
 		cmocka_unit_test(uploads_as_downloads),
 		cmocka_unit_test(silent_death),
 		cmocka_unit_test(one_direction_dies),
 		cmocka_unit_test(an_uplink_goes),
 		cmocka_unit_test(an_idle_uplink_dies),
+		cmocka_unit_test(queues_drain_while_it_is_quiet),
 		cmocka_unit_test(all_die_for_half_a_minute),
 		cmocka_unit_test(flapping),
 		cmocka_unit_test(nat_rebinding),
 		cmocka_unit_test(mtu_falls),
 		cmocka_unit_test(late_join),
 		cmocka_unit_test(slow_reader),
+		cmocka_unit_test(slow_one_of_hundred),
 		cmocka_unit_test(half_close),
 		cmocka_unit_test(slow_link),
 		cmocka_unit_test(streams_take_turns),
