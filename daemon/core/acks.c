@@ -7,6 +7,7 @@ enum {
 	PACKETS_MAX = 16,
 	PACKETS_OF_WINDOW = 8, /* at least so often a window of the peer's */
 	TIMES_OF_RTT = 8,      /* and a round trip */
+	GAPS_IN_RTT = 32,
 	TOLD_AGAIN = 4, /* one part of a frame: the last one may have been lost */
 };
 
@@ -20,6 +21,7 @@ acks_init(struct acks *a)
 	*a = (struct acks){
 		.window = window,
 		.due_at = NS_NEVER,
+		.said_at = -ACKS_GAP,
 		.last_at = INT64_MIN / 2,
 		.unsaid_low = UINT64_MAX,
 	};
@@ -98,6 +100,12 @@ longest_delay(const struct acks_pace *pace)
 	return min_ns(ACKS_DELAY_MAX, pace->srtt / TIMES_OF_RTT);
 }
 
+static ns_t
+least_gap(const struct acks_pace *pace)
+{
+	return min_ns(ACKS_GAP, pace->srtt / GAPS_IN_RTT);
+}
+
 /*
  * A hole that a loss has left never closes, and every frame would tell of it: what
  * came before was told often enough, and is told no more.
@@ -136,9 +144,12 @@ acks_received(struct acks *a, uint64_t counter, bool wants_ack, bool at_once,
 	a->last_at = now;
 	a->unsaid++;
 	a->unsaid_low = min_u64(a->unsaid_low, counter);
-	if (!in_order || at_once || was_silent ||
-	    a->unsaid >= max_size(PACKETS_MIN, min_size(PACKETS_MAX, many)))
+	if (at_once || was_silent)
 		a->due_at = min_ns(a->due_at, now);
+	else if (!in_order ||
+		 a->unsaid >= max_size(PACKETS_MIN, min_size(PACKETS_MAX, many)))
+		a->due_at =
+			min_ns(a->due_at, max_ns(now, a->said_at + least_gap(pace)));
 	else
 		a->due_at = min_ns(a->due_at, now + longest_delay(pace));
 }
@@ -179,8 +190,9 @@ acks_frame(const struct acks *a, uint8_t subflow, size_t max_ranges, ns_t now,
 }
 
 void
-acks_said(struct acks *a)
+acks_said(struct acks *a, ns_t now)
 {
+	a->said_at = now;
 	a->unsaid = 0;
 	a->unsaid_low = UINT64_MAX;
 	a->due_at = NS_NEVER;

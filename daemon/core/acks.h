@@ -18,7 +18,8 @@
  * Errors:  0 or -errno.
  * Source:  docs/protocol.md, "Acknowledgements": every max(2, min(16,
  *          window / 8)) packets or min(5 ms, srtt / 8); at once out of order,
- *          after a silence of a round trip, on request. RFC 9000, 13.2;
+ *          after a silence of a round trip, on request; but for the last two no
+ *          sooner than min(ACKS_GAP, srtt / 32) after the one before. RFC 9000, 13.2;
  *          RFC 6479 (window).
  */
 #ifndef DAEMON_CORE_ACKS_H
@@ -33,6 +34,7 @@ enum {
 	ACKS_RANGES_MAX = 1024, /* jitter of +-20 ms leaves 600 at a gigabit */
 };
 #define ACKS_DELAY_MAX (5 * NS_PER_MS)
+#define ACKS_GAP       NS_PER_MS /* a way up may be narrow, and a way down fast */
 
 struct acks {
 	uint64_t next;    /* one above the highest counter that came */
@@ -45,6 +47,7 @@ struct acks {
 	ns_t mark_at;
 	ns_t due_at;  /* when to tell at the latest; NS_NEVER: nothing to tell */
 	ns_t last_at; /* when the last packet to acknowledge came */
+	ns_t said_at; /* when a frame was sent last */
 };
 
 int acks_init(struct acks *a) MUST_CHECK; /* -ENOMEM */
@@ -73,6 +76,6 @@ void acks_refused(struct acks *a, uint64_t counter);
 bool acks_frame(const struct acks *a, uint8_t subflow, size_t max_ranges, ns_t now,
 		struct frame_ack *ret_ack);
 /* A frame has been sent. */
-void acks_said(struct acks *a);
+void acks_said(struct acks *a, ns_t now);
 
 #endif

@@ -47,7 +47,7 @@ packet_put_acks(struct session *s, struct outbound *p, struct subflow *sf)
 {
 	if (sf->acks.unsaid > 0) {
 		put_ack(p, sf, FRAME_ACK_RANGES_MAX, s->now);
-		acks_said(&sf->acks);
+		acks_said(&sf->acks, s->now);
 	}
 	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
 		struct subflow *other = s->subflows[i];

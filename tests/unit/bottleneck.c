@@ -164,7 +164,7 @@ acknowledge(struct link *l, int flow)
 
 	assert(ack != NULL);
 	assert(acks_frame(&f->acks, 0, FRAME_ACK_RANGES_MAX, l->now, ack));
-	acks_said(&f->acks);
+	acks_said(&f->acks, l->now);
 	push(l, (struct event){
 			.at = l->now + l->setup.rtt / 2,
 			.kind = EVENT_ACK,

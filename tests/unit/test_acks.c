@@ -161,7 +161,7 @@ window_and_ranges_are_the_maps(void **state)
 			if (n % 16 == 0)
 				same_frame(&a, &v, draw(FRAME_ACK_RANGES_MAX));
 			if (draw(8) == 0) {
-				acks_said(&a);
+				acks_said(&a, 0);
 				v.low = UINT64_MAX;
 			}
 		}
@@ -221,7 +221,7 @@ the_lowest_ranges_are_forgotten(void **state)
 	acks_received(&a, 1, true, false, &pace, 0);
 	assert_int_equal(a.ranges.n, ACKS_RANGES_MAX);
 	assert_int_equal(a.ranges.at[0].start, 2 * 200);
-	acks_said(&a);
+	acks_said(&a, 0);
 	assert_true(acks_frame(&a, 0, 1000, 0, &f));
 	assert_int_equal(f.n_ranges, FRAME_ACK_RANGES_MAX);
 	for (uint64_t i = 0; i < FRAME_ACK_RANGES_MAX; i++) {
@@ -265,7 +265,7 @@ tell(struct acks *a, uint64_t c, bool told[MANY])
 	acks_received(a, c, true, false, &pace, 0);
 	assert_true(acks_frame(a, 0, FRAME_ACK_RANGES_MAX, 0, &f));
 	assert_int_equal(f.ranges[0].end, a->next);
-	acks_said(a);
+	acks_said(a, 0);
 	for (uint32_t i = 0; !is_lost && i < f.n_ranges; i++)
 		memset(&told[f.ranges[i].start], true,
 		       f.ranges[i].end - f.ranges[i].start);
@@ -304,14 +304,19 @@ what_is_late_is_told_wherever_it_is(void **state)
 
 /* The rules of docs/protocol.md; `gap`: since the last one that wanted it. */
 static bool
-is_at_once(const struct acks_pace *pace, unsigned unsaid, bool in_order, ns_t gap)
+is_soon(const struct acks_pace *pace, unsigned unsaid, bool in_order)
 {
 	unsigned many = pace->packets / 8;
 
 	many = many > 16 ? 16 : many;
 	many = many < 2 ? 2 : many;
-	return unsaid >= many || !in_order ||
-	       gap > (pace->srtt > 5 * NS_PER_MS ? pace->srtt : 5 * NS_PER_MS);
+	return unsaid >= many || !in_order;
+}
+
+static bool
+is_after_silence(const struct acks_pace *pace, ns_t gap)
+{
+	return gap > (pace->srtt > 5 * NS_PER_MS ? pace->srtt : 5 * NS_PER_MS);
 }
 
 static void
@@ -331,7 +336,10 @@ acknowledgements_come_when_they_should(void **state)
 		const ns_t delay = pace->srtt == 0 || pace->srtt > 40 * NS_PER_MS
 					   ? 5 * NS_PER_MS
 					   : pace->srtt / 8;
+		const ns_t least =
+			pace->srtt > 32 * NS_PER_MS ? NS_PER_MS : pace->srtt / 32;
 		ns_t now = 0, last_at = -NS_PER_SEC, due_at = NS_NEVER;
+		ns_t said_at = -NS_PER_SEC;
 		unsigned unsaid = 0, by_time = 0, by_count = 0;
 		uint64_t next = 0;
 		struct acks a;
@@ -347,7 +355,8 @@ acknowledgements_come_when_they_should(void **state)
 			now += draw(300) == 0 ? 300 * NS_PER_MS : 0;
 			if (a.due_at <= now) {
 				by_time += unsaid == 1;
-				acks_said(&a);
+				acks_said(&a, now);
+				said_at = now;
 				assert_int_equal(a.due_at, NS_NEVER);
 				unsaid = 0;
 				due_at = NS_NEVER;
@@ -355,13 +364,16 @@ acknowledgements_come_when_they_should(void **state)
 			acks_received(&a, counter, wants, asks, pace, now);
 			next = counter + 1;
 			if (wants) {
-				bool now_due;
+				bool soon = is_soon(pace, ++unsaid, in_order);
 
-				unsaid++;
-				now_due = asks || is_at_once(pace, unsaid, in_order,
-							     now - last_at);
-				by_count += now_due && unsaid > 1;
-				due_at = min_ns(due_at, now_due ? now : now + delay);
+				by_count += soon && unsaid > 1;
+				if (asks || is_after_silence(pace, now - last_at))
+					due_at = min_ns(due_at, now);
+				else if (soon)
+					due_at = min_ns(due_at,
+							max_ns(now, said_at + least));
+				else
+					due_at = min_ns(due_at, now + delay);
 				last_at = now;
 			}
 			assert_int_equal(a.due_at, due_at);
@@ -382,15 +394,16 @@ late_ones_are_told_at_once(void **state)
 	(void)state;
 	assert_int_equal(acks_init(&a), 0);
 	acks_received(&a, 0, true, false, &pace, 0);
-	acks_said(&a);
-	acks_received(&a, 2, true, false, &pace, 1);
-	assert_int_equal(a.due_at, 1);
-	acks_said(&a);
-	acks_received(&a, 1, true, false, &pace, 2);
-	assert_int_equal(a.due_at, 2);
-	acks_said(&a);
-	acks_received(&a, 3, true, false, &pace, 3);
-	assert_int_equal(a.due_at, 3 + 30 * NS_PER_MS / 8);
+	acks_said(&a, 0);
+	acks_received(&a, 2, true, false, &pace, NS_PER_MS);
+	assert_int_equal(a.due_at, NS_PER_MS);
+	acks_said(&a, NS_PER_MS);
+	/* but not more than a thousand a second */
+	acks_received(&a, 1, true, false, &pace, NS_PER_MS + 1);
+	assert_int_equal(a.due_at, NS_PER_MS + 30 * NS_PER_MS / 32);
+	acks_said(&a, 3 * NS_PER_MS);
+	acks_received(&a, 3, true, false, &pace, 3 * NS_PER_MS + 1);
+	assert_int_equal(a.due_at, 3 * NS_PER_MS + 1 + 30 * NS_PER_MS / 8);
 	acks_done(&a);
 }
 
