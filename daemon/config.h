@@ -26,6 +26,7 @@ enum {
 	CONFIG_FILE_MAX = 1 << 20, /* bytes */
 	CONFIG_PATH_MAX = 256,
 	CONFIG_LISTEN_MAX = 8,    /* addresses of the server's listener */
+	CONFIG_ADVERTISE_MAX = 8, /* addresses that it tells its clients */
 	CONFIG_ENDPOINTS_MAX = 8, /* HOST:PORT of one server */
 	CONFIG_GLOBS_MAX = 16,
 	CONFIG_PREFIXES_MAX = 32,  /* per list of a peer */
@@ -101,7 +102,8 @@ struct config { /* [general] and [uplinks] */
 	uint32_t max_streams;          /* of the whole daemon */
 
 	struct addr listen[CONFIG_LISTEN_MAX]; /* server */
-	size_t n_listen;
+	struct addr advertise[CONFIG_ADVERTISE_MAX];
+	size_t n_listen, n_advertise;
 
 	char uplinks_allow[CONFIG_GLOBS_MAX][IF_NAMESIZE]; /* client */
 	char uplinks_deny[CONFIG_GLOBS_MAX][IF_NAMESIZE];

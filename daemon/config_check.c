@@ -153,6 +153,28 @@ check_listen(const struct config *c, struct errmsg *why)
 	return 0;
 }
 
+static int
+check_advertise(const struct config *c, struct errmsg *why)
+{
+	for (size_t i = 0; i < c->n_advertise; i++) {
+		const struct addr *a = &c->advertise[i];
+
+		if (addr_is_wildcard(a))
+			return errmsg_set(why, -EINVAL,
+					  "[general] advertise: \"%s\" is no address "
+					  "that a client could send to",
+					  addr_format(a).s);
+		for (size_t j = 0; j < i; j++) {
+			if (addr_equal(a, &c->advertise[j]))
+				return errmsg_set(why, -EINVAL,
+						  "[general] advertise: \"%s\" is "
+						  "there twice",
+						  addr_format(a).s);
+		}
+	}
+	return 0;
+}
+
 /* The key is all that tells clients apart. */
 static int
 check_peers(const struct config *c, struct errmsg *why)
@@ -178,6 +200,8 @@ config_check(const struct config *c, struct errmsg *why)
 
 	if (c->role == ROLE_SERVER) {
 		err = check_listen(c, why);
+		if (err == 0)
+			err = check_advertise(c, why);
 		return err < 0 ? err : check_peers(c, why);
 	}
 	if (c->server.n_endpoints == 0)

@@ -119,6 +119,9 @@ const struct config_key config_keys[] = {
 	{KIND_GENERAL, "listen", .type = TYPE_ADDR, .max = CONFIG_LISTEN_MAX,
 	 .roles = FOR_SERVER, .required = true, LIST(config, listen),
 	 .help = "addresses with ports where clients are expected"},
+	{KIND_GENERAL, "advertise", .type = TYPE_ADDR, .max = CONFIG_ADVERTISE_MAX,
+	 .roles = FOR_SERVER, LIST(config, advertise),
+	 .help = "further addresses with ports that clients over udp are told of"},
 
 	{KIND_UPLINKS, "allow", .type = TYPE_GLOB, .max = CONFIG_GLOBS_MAX,
 	 .roles = FOR_CLIENT, LIST(config, uplinks_allow),

@@ -5,6 +5,7 @@
 #include "daemon/endpoints.h"
 #include "daemon/tunnel_udp.h"
 #include "daemon/udp_fallback.h"
+#include "daemon/udp_mesh.h"
 #include "daemon/udp_race.h"
 #include "daemon/udp_status.h"
 
@@ -291,9 +292,18 @@ give_up_port(struct udp_client *c, struct udp_port *p)
 	close_port(c, p);
 }
 
+/* Its subflow ended, and the server has that address no more. */
+static bool
+has_ended(const struct udp_client *c, const struct udp_port *p,
+	  const struct udp_mesh *m)
+{
+	return p->subflow != 0 && !udp_mesh_has(m, &p->remote) &&
+	       session_subflow(c->session.core, p->subflow)->state == SUBFLOW_ENDED;
+}
+
 /* Closes what this uplink cannot have any more. Returns whether one is left. */
 static bool
-keep_ports(struct udp_client *c, const struct uplink *u)
+keep_ports(struct udp_client *c, const struct uplink *u, const struct udp_mesh *m)
 {
 	bool any = false;
 
@@ -305,7 +315,8 @@ keep_ports(struct udp_client *c, const struct uplink *u)
 			continue;
 		local = uplink_addr(u, p->remote.family);
 		if ((!uplink_is_judged(u) && !is_leaving(c, u)) || local == NULL ||
-		    (p->open && !addr_same_ip(&p->local, local))) {
+		    (p->open && !addr_same_ip(&p->local, local)) ||
+		    has_ended(c, p, m)) {
 			give_up_port(c, p);
 			continue;
 		}
@@ -319,14 +330,20 @@ keep_ports(struct udp_client *c, const struct uplink *u)
 static void
 refresh_uplink(struct udp_client *c, const struct uplink *u)
 {
-	const struct addr *remote = endpoints_for(&c->endpoints, u);
-	struct udp_port *p;
+	struct udp_mesh m;
+	bool any;
 
-	if (keep_ports(c, u) || remote == NULL || !uplink_is_judged(u))
+	udp_mesh_of(&c->endpoints, c->session.core, u, &m);
+	any = keep_ports(c, u, &m);
+	if (!uplink_is_judged(u) || (any && c->session.core == NULL))
 		return;
-	p = udp_ports_find(&c->ports, u, remote, false);
-	if (p != NULL)
-		udp_port_open(p);
+	for (size_t i = 0; i < m.n; i++) {
+		struct udp_port *p = udp_ports_find(&c->ports, u, &m.addrs[i], false);
+
+		if (p != NULL && !p->open &&
+		    (i == 0 || udp_mesh_may_open(p, loop_now(c->loop))))
+			udp_port_open(p);
+	}
 }
 
 static void

@@ -32,8 +32,7 @@ try_tcp(struct udp_port *p, const struct udp_port *udp, ns_t rarely, ns_t now)
 {
 	if (udp->tried_at > p->tried_at)
 		p->gap = 0;
-	if (p->open || udp_port_is_opening(p) ||
-	    now < p->tried_at + min_ns(p->gap, rarely))
+	if (now < p->tried_at + min_ns(p->gap, rarely))
 		return;
 	p->gap = p->gap == 0 ? UDP_FALLBACK_GAP
 			     : min_ns(2 * p->gap, UDP_FALLBACK_RARELY);
@@ -81,25 +80,61 @@ check_tcp(struct udp_port *p, const struct session *core, ns_t now)
 	p->gap = 0;
 }
 
+/* Whether `it`, over the same uplink, carries what `p` could. */
+static bool
+is_before(const struct udp_port *it, const struct udp_port *p,
+	  const struct session *core)
+{
+	if (it->over_tcp == p->over_tcp ? it >= p : it->over_tcp)
+		return false;
+	return udp_port_is_whole(it, core);
+}
+
+/* Nothing else over this uplink serves, or is about to. */
+static bool
+needs_tcp(const struct udp_port *p, const struct session *core)
+{
+	for (size_t i = 0; i < UDP_PORTS_MAX; i++) {
+		const struct udp_port *it = &p->all->at[i];
+
+		if (it->uplink != p->uplink)
+			continue;
+		if (it->over_tcp ? it->open || udp_port_is_opening(it)
+				 : udp_port_is_whole(it, core))
+			return false;
+	}
+	return true;
+}
+
+static void
+end_all_tcp(const struct udp_port *udp)
+{
+	for (size_t i = 0; i < UDP_PORTS_MAX; i++) {
+		struct udp_port *p = &udp->all->at[i];
+
+		if (p->uplink != udp->uplink || !p->over_tcp ||
+		    (!p->open && !udp_port_is_opening(p)))
+			continue;
+		log_info("uplink over UDP again: name=%s", p->uplink->name);
+		end_tcp(p);
+		p->gap = 0;
+	}
+}
+
 static void
 check_udp(struct udp_port *p, const struct session *core, ns_t now)
 {
 	bool is_whole = serves(p, core, now);
 	bool alone = udp_status_active(core) == 0;
-	struct udp_port *tcp = twin_of(p);
+	struct udp_port *tcp;
 
-	if (!is_whole && useless_for(p, now) >= UDP_FALLBACK_AFTER) {
-		if (tcp == NULL)
-			tcp = udp_ports_find(p->all, p->uplink, &p->remote, true);
-		if (tcp != NULL)
-			try_tcp(tcp, p,
-				alone ? UDP_FALLBACK_ALONE : UDP_FALLBACK_RARELY, now);
-	} else if (is_whole && now - p->failed_at >= UDP_FALLBACK_LINGER &&
-		   tcp != NULL && (tcp->open || udp_port_is_opening(tcp))) {
-		log_info("uplink over UDP again: name=%s", p->uplink->name);
-		end_tcp(tcp);
-		tcp->gap = 0;
-	}
+	if (is_whole && now - p->failed_at >= UDP_FALLBACK_LINGER)
+		end_all_tcp(p);
+	if (is_whole || useless_for(p, now) < UDP_FALLBACK_AFTER || !needs_tcp(p, core))
+		return;
+	tcp = udp_ports_find(p->all, p->uplink, &p->remote, true);
+	if (tcp != NULL)
+		try_tcp(tcp, p, alone ? UDP_FALLBACK_ALONE : UDP_FALLBACK_RARELY, now);
 }
 
 void
@@ -120,9 +155,11 @@ udp_fallback_check(struct udp_ports *ps, const struct session *core, ns_t now)
 bool
 udp_fallback_is_spare(const struct udp_port *p, const struct session *core)
 {
-	const struct udp_port *twin = twin_of(p);
+	for (size_t i = 0; i < UDP_PORTS_MAX; i++) {
+		const struct udp_port *it = &p->all->at[i];
 
-	if (p->over_tcp)
-		return twin != NULL && udp_port_is_whole(twin, core);
-	return mtu_is_blocked(&session_subflow(core, p->subflow)->mtu);
+		if (it->uplink == p->uplink && is_before(it, p, core))
+			return true;
+	}
+	return !p->over_tcp && mtu_is_blocked(&session_subflow(core, p->subflow)->mtu);
 }

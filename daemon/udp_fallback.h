@@ -1,11 +1,11 @@
 /*
  * udp_fallback - an uplink that lets no UDP through goes over TCP.
  *
- * Model:   while an uplink's port over UDP does not serve, because the server is
+ * Model:   while none of an uplink's ports over UDP serves, because the server is
  *          not heard, or only small packets get through, there is one over TCP
- *          beside it, to the same address: one more subflow, which the session
- *          knows as any other. The one over UDP goes on asking, so that whatever
- *          was in its way, it is noticed when it has gone:
+ *          beside one of them, to the same address: one more subflow, which the
+ *          session knows as any other. Those over UDP go on asking, so that
+ *          whatever was in their way, it is noticed when it has gone:
  *
  *	UDP serves -- not for UDP_FALLBACK_AFTER --> a port over TCP is tried
  *	    ^                                         again and again, ever rarer
@@ -29,8 +29,9 @@
 /* To be called a few times a second; `core`: the session, or NULL. */
 void udp_fallback_check(struct udp_ports *ps, const struct session *core, ns_t now);
 
-/* Whether this one, with a subflow, is to carry nothing that others can carry:
- * over TCP beside UDP that serves, over UDP what is too narrow. */
+/* Whether this one, with a subflow, is to carry nothing that others can carry: over
+ * TCP beside UDP that serves, over UDP what is too narrow, and what goes to another
+ * address beside a port that serves and was there before. */
 bool udp_fallback_is_spare(const struct udp_port *p, const struct session *core);
 
 #endif

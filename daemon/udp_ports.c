@@ -194,11 +194,11 @@ udp_port_send(struct udp_port *p, const uint8_t *data, size_t len, size_t packet
 		lose(p);
 }
 
-static bool
-is_free(const struct udp_port *p)
+bool
+udp_port_is_used(const struct udp_port *p)
 {
-	return p->uplink == NULL ||
-	       (!p->open && p->subflow == 0 && !udp_port_is_opening(p));
+	return p->uplink != NULL &&
+	       (p->open || p->subflow != 0 || udp_port_is_opening(p));
 }
 
 struct udp_port *
@@ -213,7 +213,7 @@ udp_ports_find(struct udp_ports *ps, const struct uplink *u, const struct addr *
 		if (it->uplink == u && it->over_tcp == over_tcp &&
 		    addr_equal(&it->remote, remote))
 			return it;
-		if (p == NULL && is_free(it))
+		if (p == NULL && !udp_port_is_used(it))
 			p = it;
 	}
 	if (p == NULL)

@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "daemon/core/scheduler.h"
+#include "daemon/core/session_addr.h"
 #include "daemon/core/subflow.h"
 #include "daemon/open_request.h"
 #include "daemon/tunnel_udp.h"
@@ -20,6 +21,8 @@ enum {
 	MEMORY = 64 * 1024 * 1024, /* bytes, of each direction of a session */
 	REFUSED_MAX = 256,         /* streams beyond max_streams: they get an answer */
 };
+
+_Static_assert((int)CONFIG_ADVERTISE_MAX <= (int)SESSION_ADDRS_MAX, "advertise");
 
 struct udp_server;
 
@@ -163,6 +166,20 @@ end_older(struct udp_server *sv, const struct server_session *newest)
 	}
 }
 
+static void
+advertise(struct server_session *ss)
+{
+	const struct config *conf = ss->server->config;
+
+	for (size_t i = 0; i < conf->n_advertise; i++) {
+		int err = session_advertise(ss->us.core, (uint8_t)(i + 1),
+					    &conf->advertise[i]);
+
+		assert(err == 0);
+		(void)err;
+	}
+}
+
 static struct server_session *
 make_session(struct udp_server *sv, struct pending *p)
 {
@@ -195,6 +212,7 @@ make_session(struct udp_server *sv, struct pending *p)
 	sv->udp.base.counters.handshakes++;
 	log_info("session up: transport=udp client=%s aead=%s", ss->peer->config->name,
 		 aead_name(cfg.aead));
+	advertise(ss);
 	responder_confirm(&sv->responder, p);
 	end_older(sv, ss);
 	return ss;

@@ -21,9 +21,8 @@
 #include "daemon/core/subflow.h"
 
 enum {
-	STREAM_BUCKETS = 1024,  /* 2^10: see bucket() */
-	SUBFLOWS_ACCEPTED = 32, /* by a server, of one client */
-	FEED_BLOCKS = 4,        /* free again, before who waits for one is told */
+	STREAM_BUCKETS = 1024, /* 2^10: see bucket() */
+	FEED_BLOCKS = 4,       /* free again, before who waits for one is told */
 	SPARE_BLOCKS = 64, /* 1 MB: what a busy session lets go comes back at once */
 	TURN_BYTES = 16 * 1024, /* of one stream, before the next one's turn */
 	/* A stream's frame is not begun in less room, unless the packet is empty. */

@@ -67,7 +67,7 @@ session_accept_subflow(struct session *s, uint8_t id, const struct burst *b, ns_
 	const struct subflow_way way = {b->local, b->remote, b->via, 0};
 	struct subflow *sf;
 
-	if (s->cfg.role != SESSION_SERVER || s->n_subflows >= SUBFLOWS_ACCEPTED)
+	if (s->cfg.role != SESSION_SERVER || s->n_subflows >= SESSION_SUBFLOWS_MAX - 1)
 		return NULL;
 	sf = make(s, id, &way, now);
 	/* Until it is proven nothing else may tell that an answer got lost. */

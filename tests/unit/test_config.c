@@ -133,7 +133,15 @@ static const struct {
 	{GENERAL "listen = 0.0.0.0:1\n",
 	 "f.conf: [general] listen: belongs to the other role than client"},
 
+	{GENERAL "advertise = 192.0.2.1:1\n",
+	 "f.conf: [general] advertise: belongs to the other role than client"},
+
 	/* Values. */
+	{DAEMON "advertise = 192.0.2.1:1, [::]:1\n",
+	 "f.conf: [general] advertise: \"[::]:1\" is no address that a client could "
+	 "send to"},
+	{DAEMON "advertise = 192.0.2.1:1, 192.0.2.1:1\n",
+	 "f.conf: [general] advertise: \"192.0.2.1:1\" is there twice"},
 	{CLIENT "priority = fast\n",
 	 "f.conf: [uplink lte] priority: \"fast\" is not one of always, backup, never"},
 	{CLIENT "priority = b\xc3\xa4"
@@ -601,6 +609,19 @@ sample_has(const char *text, const struct config_key *key)
 }
 
 static void
+test_reads_advertised_addresses(void **state)
+{
+	struct config *c =
+		parse_good(DAEMON "advertise = 192.0.2.1:443, [2001:db8::1]:443\n");
+
+	(void)state;
+	assert_int_equal(c->n_advertise, 2);
+	assert_string_equal(addr_format(&c->advertise[0]).s, "192.0.2.1:443");
+	assert_string_equal(addr_format(&c->advertise[1]).s, "[2001:db8::1]:443");
+	config_free(c);
+}
+
+static void
 test_samples_load_and_have_every_key(void **state)
 {
 	static const char *const files[] = {
@@ -724,6 +745,7 @@ main(void)
 		cmocka_unit_test(test_bounds_the_sections),
 		cmocka_unit_test(test_fills_in_the_defaults),
 		cmocka_unit_test(test_reads_every_value),
+		cmocka_unit_test(test_reads_advertised_addresses),
 		cmocka_unit_test(test_priorities_have_words),
 		cmocka_unit_test(test_schedulers_have_words),
 		cmocka_unit_test(test_loads_files_only_and_not_too_large),

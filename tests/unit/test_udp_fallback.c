@@ -28,9 +28,9 @@ enum { ALL = 65535, NARROW = 1000, OUT_SIZE = 64 * 1024 };
 struct rig {
 	struct loop *loop;
 	struct timer stop;
-	struct uplink uplink, another; /* UDP gets through by the other one */
+	struct uplink uplink, another;
 	struct udp_ports ports;
-	struct udp_port *udp;
+	struct udp_port *udp;            /* by all others everything gets through */
 	struct session *client, *server; /* NULL: none yet */
 	size_t up_max, down_max;         /* bytes, of what UDP lets through */
 	ns_t tick_at;
@@ -180,7 +180,7 @@ passes(const struct rig *r, const struct burst *b, bool up)
 {
 	const struct udp_port *p = &r->ports.at[b->via];
 
-	if (p->over_tcp || p->uplink == &r->another)
+	if (p != r->udp)
 		return p->open;
 	return p->open && b->packet <= (up ? r->up_max : r->down_max);
 }
@@ -488,6 +488,41 @@ what_speaks_nonsense_is_closed(void **state)
 	rig_free(r);
 }
 
+/* The server is heard at another of its addresses: that one stands in, not TCP. */
+static void
+another_address_stands_in(void **state)
+{
+	struct rig *r = rig_begin(ALL, ALL);
+	struct addr at = r->udp->remote;
+	struct udp_port *other;
+
+	(void)state;
+	at.port ^= 1;
+	other = udp_ports_find(&r->ports, &r->uplink, &at, false);
+	assert_non_null(other);
+	udp_port_open(other);
+	run(r, 5 * NS_PER_SEC);
+	assert_false(udp_fallback_is_spare(r->udp, r->client));
+	assert_true(udp_port_is_whole(other, r->client));
+	assert_true(udp_fallback_is_spare(other, r->client));
+	r->up_max = r->down_max = 0;
+	run(r, 5 * NS_PER_SEC);
+	assert_false(udp_fallback_is_spare(other, r->client));
+	assert_int_equal(r->connections, 0);
+	/* It fails as well: now there is TCP, once. */
+	udp_port_close(other);
+	session_subflow_down(r->client, other->subflow, loop_now(r->loop));
+	run(r, 5 * NS_PER_SEC);
+	assert_int_equal(r->connections, 1);
+	assert_true(udp_port_is_whole(tcp_port(r), r->client));
+	/* And no more, when either is back. */
+	udp_port_open(other);
+	run(r, 5 * NS_PER_SEC);
+	assert_false(tcp_port(r)->open);
+	assert_true(udp_port_is_whole(other, r->client));
+	rig_free(r);
+}
+
 int
 main(void)
 {
@@ -501,6 +536,7 @@ main(void)
 		cmocka_unit_test(what_the_server_cannot_fill_there_is_tcp_for),
 		cmocka_unit_test(tries_become_rare),
 		cmocka_unit_test(tries_become_rarer_beside_others),
+		cmocka_unit_test(another_address_stands_in),
 		cmocka_unit_test(what_leads_nowhere_is_closed),
 		cmocka_unit_test(what_speaks_nonsense_is_closed),
 	};
