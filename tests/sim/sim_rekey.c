@@ -36,10 +36,11 @@ every(ns_t after)
 	};
 }
 
+/* 90 Mbit/s in all, or 18. */
 static struct world *
-two_links(const struct world_options *opt)
+two_links(const struct world_options *opt, bool fast)
 {
-	const struct sim_lane l[] = {lane(50, 15), lane(40, 30)};
+	const struct sim_lane l[] = {lane(fast ? 50 : 10, 15), lane(fast ? 40 : 8, 30)};
 	struct world *w = world_new(opt);
 
 	for (size_t i = 0; i < ARRAY_LEN(l); i++)
@@ -77,13 +78,13 @@ static ns_t
 longest_gap(ns_t after, uint64_t *ret_rekeys)
 {
 	struct world_options opt = every(after);
-	struct world *w = two_links(&opt);
+	struct world *w = two_links(&opt, true);
 	struct transfer *t = world_transfer(w, 100, 500 * MB);
 	ns_t gap;
 
 	world_finish(w, t, 3 * SEC);
 	t->gap = 0;
-	world_finish(w, t, 12 * SEC);
+	world_finish(w, t, 8 * SEC);
 	*ret_rekeys = rekeys(w, SIM_CLIENT);
 	gap = t->gap;
 	world_free(w);
@@ -100,7 +101,7 @@ no_stall(void **state)
 	print_message("longest gap %.1f ms with %u new keys, %.1f ms without\n",
 		      (double)gap / 1e6, (unsigned)with, (double)usual / 1e6);
 	assert_int_equal(without, 0);
-	assert_in_range(with, 6, 7);
+	assert_in_range(with, 4, 5);
 	assert_true(gap <= 30 * MS);
 }
 
@@ -135,15 +136,15 @@ one_direction_is_silent(void **state)
 	for (int from = 0; from < 2; from++) {
 		for (ns_t at = 0; at < 60 * MS; at += 10 * MS) {
 			struct world_options opt = every(2 * SEC);
-			struct world *w = two_links(&opt);
-			struct transfer *t = world_transfer(w, 100, 40 * MB);
+			struct world *w = two_links(&opt, false);
+			struct transfer *t = world_transfer(w, 100, 10 * MB);
 			uint64_t before;
 
 			world_finish(w, t, 2 * SEC + at);
 			set_silent(w, (enum sim_side)from, true);
 			before = t->read[SIM_CLIENT];
 			world_finish(w, t, 5 * SEC);
-			assert_true(t->read[SIM_CLIENT] - before < 10 * MB);
+			assert_true(t->read[SIM_CLIENT] - before < 1 * MB);
 			set_silent(w, (enum sim_side)from, false);
 			before = rekeys(w, SIM_SERVER);
 			world_finish(w, t, 5 * SEC);
@@ -159,8 +160,8 @@ everything_is_silent(void **state)
 	(void)state;
 	for (ns_t at = 0; at < 60 * MS; at += 10 * MS) {
 		struct world_options opt = every(2 * SEC);
-		struct world *w = two_links(&opt);
-		struct transfer *t = world_transfer(w, 100, 40 * MB);
+		struct world *w = two_links(&opt, false);
+		struct transfer *t = world_transfer(w, 100, 10 * MB);
 
 		world_finish(w, t, 2 * SEC + at);
 		set_silent(w, SIM_CLIENT, true);
@@ -176,8 +177,8 @@ static void
 clock_jumps_a_day(void **state)
 {
 	struct world_options opt = every(0);
-	struct world *w = two_links(&opt);
-	struct transfer *t = world_transfer(w, 100, 40 * MB);
+	struct world *w = two_links(&opt, false);
+	struct transfer *t = world_transfer(w, 100, 10 * MB);
 	uint64_t before;
 
 	(void)state;
@@ -187,7 +188,7 @@ clock_jumps_a_day(void **state)
 	world_finish(w, t, SEC);
 	assert_int_equal(rekeys(w, SIM_CLIENT), 1);
 	assert_int_equal(rekeys(w, SIM_SERVER), 1);
-	assert_true(t->read[SIM_CLIENT] > before + 2 * MB);
+	assert_true(t->read[SIM_CLIENT] > before + 1 * MB);
 	finishes(w, t, 20 * SEC);
 }
 
@@ -201,8 +202,8 @@ server_asks(void **state)
 
 	(void)state;
 	opt.rekey[SIM_SERVER].packets = PACKETS;
-	w = two_links(&opt);
-	t = world_transfer(w, 100, 40 * MB);
+	w = two_links(&opt, false);
+	t = world_transfer(w, 100, 10 * MB);
 	world_finish(w, t, 20 * SEC);
 	print_message("%u new keys\n", (unsigned)rekeys(w, SIM_CLIENT));
 	assert_true(rekeys(w, SIM_CLIENT) >= 2);
@@ -219,8 +220,8 @@ counts_both_directions(void **state)
 		struct world *w;
 
 		opt.rekey[SIM_CLIENT].packets = PACKETS;
-		w = two_links(&opt);
-		t = world_transfer(w, up ? 40 * MB : 100, up ? 100 : 20 * MB);
+		w = two_links(&opt, false);
+		t = world_transfer(w, up ? 10 * MB : 100, up ? 100 : 10 * MB);
 		world_finish(w, t, 3 * SEC);
 		assert_true(rekeys(w, SIM_CLIENT) >= 2);
 		finishes(w, t, 20 * SEC);
@@ -238,17 +239,17 @@ keys_wear_out(void **state)
 	(void)state;
 	opt.may_end = true;
 	for (int side = 0; side < 2; side++)
-		opt.rekey[side].packets_max = 10 * PACKETS;
-	w = two_links(&opt);
-	assert_false(world_finish(w, world_transfer(w, 100, 50 * MB), 20 * SEC));
+		opt.rekey[side].packets_max = 5 * PACKETS;
+	w = two_links(&opt, false);
+	assert_false(world_finish(w, world_transfer(w, 100, 10 * MB), 20 * SEC));
 	assert_true(session_is_over(world_session(w, SIM_SERVER)));
 	session_stats_get(world_session(w, SIM_SERVER), &st);
-	assert_int_equal(st.packets_out, 10 * PACKETS);
+	assert_int_equal(st.packets_out, 5 * PACKETS);
 	world_free(w);
 
-	opt.rekey[SIM_CLIENT].packets = 2 * PACKETS;
-	w = two_links(&opt);
-	finishes(w, world_transfer(w, 100, 50 * MB), 20 * SEC);
+	opt.rekey[SIM_CLIENT].packets = PACKETS;
+	w = two_links(&opt, false);
+	finishes(w, world_transfer(w, 100, 10 * MB), 20 * SEC);
 }
 
 /* Without traffic, too: the server's pings are enough to settle it. */
@@ -256,7 +257,7 @@ static void
 idle_session(void **state)
 {
 	struct world_options opt = every(0);
-	struct world *w = two_links(&opt);
+	struct world *w = two_links(&opt, false);
 
 	(void)state;
 	world_run(w, 119 * SEC);
