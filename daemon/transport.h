@@ -92,8 +92,8 @@ void transport_done(struct transport *t); /* resets every stream */
 
 /* The id of a stream that somebody asks for now: unique in the tunnel. */
 uint64_t transport_next_id(const struct transport *t);
-/* Client: a stream would not have to wait for a session here. It gets those that wait
- * for one elsewhere because no transport had any. */
+/* Client: a stream would not have to wait for a session here. It gets those of `auto`
+ * that wait for one elsewhere. */
 void transport_works(struct transport *t);
 /* A stream that was asked for is freed. */
 void transport_gone(const struct transport *t);

@@ -210,7 +210,7 @@ move(struct tunnel_stream *s, struct transport *to)
 	const struct tunnel_user user = s->user;
 	struct tunnel_request r;
 
-	if (s->chosen != CHOICE_NEITHER || !s->ops->let_go(s, &r))
+	if (s->chosen == CHOICE_CONFIGURED || !s->ops->let_go(s, &r))
 		return;
 	s->user = (struct tunnel_user){0};
 	s = open_by(to, CHOICE_ONLY, &r, &user);
@@ -227,8 +227,9 @@ transport_works(struct transport *to)
 {
 	struct transport *first = to->tunnel->transports[TRANSPORT_MPTCP];
 
-	/* Who waits because neither has a session waits there. */
-	if (first == NULL || first == to)
+	/* Who waits because neither has a session waits there, and so does whoever it
+	 * was chosen for just before it failed. */
+	if (first == NULL || first == to || first->ops->health(first).works)
 		return;
 	list_for_each_safe (it, &first->streams)
 		move(list_entry(it, struct tunnel_stream, node), to);

@@ -20,7 +20,7 @@ struct udp_session_handler {
 	void (*on_news)(void *arg, struct stream *st, uint8_t news);
 	/* After each turn of work: subflows may have changed. NULL: nobody asks. */
 	void (*on_work)(void *arg);
-	/* The peer broke the protocol or closed it; _done it, not at once. */
+	/* The peer broke the protocol or closed it. It may be _done here. */
 	void (*on_over)(void *arg);
 	void *arg;
 };

@@ -445,22 +445,30 @@ test_refusals(void **state)
 }
 
 /* The tunnel may lose a stream before it has an answer. */
+/* There is no stream any more, and none is ended. */
 static void
-test_stream_lost(void **state)
+hear_503(struct fixture *f, int fd, const struct tunnel_stream *s)
 {
-	struct fixture *f = *state;
-	struct tunnel_stream *s;
 	char text[1024];
-	int fd = dial(f, HTTP);
 
-	PUT(fd, HTTP_REQUEST);
-	s = next_stream(f);
-	s->user.on_closed(s->user.arg);
 	read_all(f, fd, text, sizeof(text));
 	assert_memory_equal(text, "HTTP/1.1 503 ", 13);
 	close(fd);
 	turn(f);
 	assert_false(s->aborted);
+}
+
+static void
+test_stream_lost(void **state)
+{
+	struct fixture *f = *state;
+	struct tunnel_stream *s;
+	int fd = dial(f, HTTP);
+
+	PUT(fd, HTTP_REQUEST);
+	s = next_stream(f);
+	s->user.on_closed(s->user.arg);
+	hear_503(f, fd, s);
 }
 
 /* Aborted is the one it was moved to. */
@@ -484,17 +492,12 @@ test_stream_moved_nowhere(void **state)
 {
 	struct fixture *f = *state;
 	struct tunnel_stream *s;
-	char text[1024];
 	int fd = dial(f, HTTP);
 
 	PUT(fd, HTTP_REQUEST);
 	s = next_stream(f);
 	s->user.on_moved(s->user.arg, NULL);
-	read_all(f, fd, text, sizeof(text));
-	assert_memory_equal(text, "HTTP/1.1 503 ", 13);
-	close(fd);
-	turn(f);
-	assert_false(s->aborted);
+	hear_503(f, fd, s);
 }
 
 static void

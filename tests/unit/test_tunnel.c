@@ -231,6 +231,21 @@ note_move(void *arg, struct tunnel_stream *s)
 	m->to = s;
 }
 
+static void
+add_both(struct tunnel *t)
+{
+	static const struct tunnel_ops mptcp_ops = {.let_go = let_go};
+	static const struct tunnel_ops udp_ops = {.attach = attach_moved};
+
+	tunnel_add(t, TRANSPORT_MPTCP, &mptcp.base);
+	tunnel_add(t, TRANSPORT_UDP, &udp.base);
+	list_init(&mptcp.base.streams);
+	mptcp.stream.ops = &mptcp_ops;
+	udp.stream.ops = &udp_ops;
+	lets_go_of = -1;
+	n_asked = 0;
+}
+
 /* One that nobody has a session for is mptcp's, as it is before each of these. */
 static void
 wait_for_a_session(struct tunnel *t, const struct tunnel_user *user)
@@ -247,20 +262,13 @@ wait_for_a_session(struct tunnel *t, const struct tunnel_user *user)
 static void
 who_waits_goes_by_what_works_first(void **state)
 {
-	static const struct tunnel_ops mptcp_ops = {.let_go = let_go};
-	static const struct tunnel_ops udp_ops = {.attach = attach_moved};
 	struct mover m = {0};
 	const struct tunnel_user user = {.arg = &m, .on_moved = note_move};
-	const struct config_listener kernel = {.transport = TRANSPORT_MPTCP};
 	struct tunnel *t = *state;
 
-	tunnel_add(t, TRANSPORT_MPTCP, &mptcp.base);
-	tunnel_add(t, TRANSPORT_UDP, &udp.base);
-	list_init(&mptcp.base.streams);
-	mptcp.stream.ops = &mptcp_ops;
-	udp.stream.ops = &udp_ops;
+	add_both(t);
+	lets_go = false;
 	wait_for_a_session(t, &user);
-	lets_go_of = -1;
 	transport_works(&mptcp.base);
 	assert_int_equal(n_asked, 0);
 	transport_works(&udp.base);
@@ -292,14 +300,37 @@ who_waits_goes_by_what_works_first(void **state)
 	assert_int_equal(m.n, 3);
 	assert_null(m.to);
 	assert_int_equal(fcntl(lets_go_of, F_GETFD), -1);
+	tunnel_free(t);
+}
 
-	/* What was asked of mptcp stays there. */
-	transport_gone(&mptcp.base);
-	transport_gone(&mptcp.base);
+static void
+who_was_chosen_in_vain_is_left(void **state)
+{
+	const struct config_listener kernel = {.transport = TRANSPORT_MPTCP};
+	const struct config_listener any = {.transport = TRANSPORT_AUTO};
+	struct mover m = {0};
+	const struct tunnel_user user = {.arg = &m, .on_moved = note_move};
+	struct tunnel *t = *state;
+
+	add_both(t);
+	lets_go = true;
+	mptcp.health.works = true;
+	assert_ptr_equal(tunnel_open(t, NULL, &any, &user), &mptcp.stream);
+	mptcp.stream.user = user;
+	list_append(&mptcp.base.streams, &mptcp.stream.node);
+	n_asked = 0;
+	transport_works(&udp.base);
+	assert_int_equal(n_asked, 0);
+	mptcp.health.works = false;
+	transport_works(&udp.base);
+	assert_int_equal(m.n, 1);
+	assert_ptr_equal(m.to, &udp.stream);
+
+	/* What the configuration asks of mptcp stays there. */
 	assert_ptr_equal(tunnel_open(t, NULL, &kernel, &user), &mptcp.stream);
 	list_append(&mptcp.base.streams, &mptcp.stream.node);
 	transport_works(&udp.base);
-	assert_int_equal(m.n, 3);
+	assert_int_equal(m.n, 1);
 	tunnel_free(t);
 }
 
@@ -456,6 +487,7 @@ main(void)
 		cmocka_unit_test_setup(a_listener_says_which, set_up),
 		cmocka_unit_test_setup(auto_asks_both, set_up),
 		cmocka_unit_test_setup(who_waits_goes_by_what_works_first, set_up),
+		cmocka_unit_test_setup(who_was_chosen_in_vain_is_left, set_up),
 		cmocka_unit_test_setup(both_have_one_limit, set_up),
 		cmocka_unit_test_setup(what_was_carried_is_measured, set_up),
 		cmocka_unit_test_setup(both_are_told_and_summed, set_up),
