@@ -144,8 +144,9 @@ judge_startup(struct cc *c)
 	struct cc_bbr *b = &c->bbr;
 	struct cc_model *m = &b->model;
 	uint64_t bw = cc_model_bw(m);
-	bool is_queued = cc_model_queue(m) > cc_model_q(m);
-	bool is_lossy = cc_model_is_lossy(m, c->mss);
+	bool knows_jitter = m->is_guessed || c->rate > 0;
+	bool is_queued = knows_jitter && cc_model_queue(m) > cc_model_q(m);
+	bool is_lossy = cc_model_has_losses(m, c->mss) && cc_model_is_lossy(m, c->mss);
 	bool is_flood = is_lossy && m->loss.lost > m->loss.acked / 4;
 
 	m->loss.lost = m->loss.acked = 0;
@@ -199,6 +200,9 @@ judge_round(struct cc *c)
 
 	b->rounds++;
 	if (!b->is_filled) {
+		/* Who begins at a rate may begin with a queue, which is no jitter. */
+		if (c->rate == 0)
+			cc_model_guess_jitter(&b->model);
 		judge_startup(c);
 		return;
 	}

@@ -9,8 +9,10 @@ enum {
 	LOSS_SPARE = 3,    /* packets: chance may lose so many more */
 	LOSS_POINTS = 65536 * 2 / 100, /* beyond the usual share: congestion */
 	DEAF_ROUNDS = 8,               /* after a spurious loss */
-	SMOOTHING = 8,                 /* of jitter and of the usual loss */
-	EXTRA_ROUNDS = 10,             /* of a window, or EXTRA_TIME */
+	GUESS_PACKETS = 8,             /* of a round trip, or it tells too little */
+	FEW_PACKETS = 32,
+	SMOOTHING = 8,     /* of jitter and of the usual loss */
+	EXTRA_ROUNDS = 10, /* of a window, or EXTRA_TIME */
 };
 
 #define Q_MIN            (5 * NS_PER_MS)
@@ -49,6 +51,13 @@ cc_model_begin_round(struct cc_model *m, uint64_t delivered, ns_t now)
 
 /* ---- what is known ---- */
 
+/* That packets took in this round trip. */
+static ns_t
+mean_time(const struct cc_round *r)
+{
+	return r->packets > 0 ? r->packets_ns / r->packets : 0;
+}
+
 uint64_t
 cc_model_bw(const struct cc_model *m)
 {
@@ -80,10 +89,16 @@ cc_model_base_rtt(const struct cc_model *m)
 	return m->min_rtt + m->jitter;
 }
 
+/* With jitter even the least of few packets may be far above the least of all: a
+ * queue delays the mean as well. */
 ns_t
 cc_model_queue(const struct cc_model *m)
 {
-	return m->round.rtt == NS_NEVER ? 0 : m->round.rtt - m->min_rtt;
+	ns_t mean = max_ns(mean_time(&m->round) - cc_model_base_rtt(m), 0);
+
+	if (m->round.rtt == NS_NEVER)
+		return 0;
+	return min_ns(m->round.rtt - m->min_rtt, m->round.packets > 0 ? mean : 0);
 }
 
 bool
@@ -144,13 +159,6 @@ take_losses(struct cc_losses *l, const struct loss_sample *s)
 		l->deaf = DEAF_ROUNDS;
 }
 
-/* That packets took in this round trip. */
-static ns_t
-mean_time(const struct cc_round *r)
-{
-	return r->packets > 0 ? r->packets_ns / r->packets : 0;
-}
-
 bool
 cc_model_take(struct cc_model *m, const struct loss_sample *s, uint64_t max_rate)
 {
@@ -197,6 +205,28 @@ cc_model_take_extra(struct cc_model *m, const struct loss_sample *s)
 	}
 }
 
+static ns_t
+bounded_jitter(const struct cc_model *m, ns_t jitter)
+{
+	return min_ns(max_ns(jitter, 0), max_ns(JITTER_MAX, m->min_rtt));
+}
+
+/*
+ * The queue that STARTUP makes comes with its last round trips; the least of all
+ * of them shows what the way does by itself.
+ */
+void
+cc_model_guess_jitter(struct cc_model *m)
+{
+	ns_t jitter = bounded_jitter(m, mean_time(&m->round) - m->min_rtt);
+
+	if (m->round.packets < GUESS_PACKETS || m->jitter_rounds > 0)
+		return;
+	if (!m->is_guessed || jitter < m->jitter)
+		m->jitter = jitter;
+	m->is_guessed = true;
+}
+
 void
 cc_model_judge_jitter(struct cc_model *m)
 {
@@ -205,8 +235,9 @@ cc_model_judge_jitter(struct cc_model *m)
 
 	if (r->app_limited || r->rtt == NS_NEVER || r->packets == 0)
 		return;
-	jitter = max_ns(mean_time(r) - r->rtt, 0);
-	jitter = min_ns(jitter, max_ns(JITTER_MAX, m->min_rtt));
+	/* The least of few is far above the least of all. */
+	jitter = mean_time(r) - (r->packets < FEW_PACKETS ? m->min_rtt : r->rtt);
+	jitter = bounded_jitter(m, jitter);
 	/* A handover, or a queue that grows, is not seen again. */
 	if (m->jitter_rounds > 0)
 		m->jitter +=

@@ -53,6 +53,7 @@ struct cc_model {
 	ns_t met_at;      /* when an RTT was that low last */
 	ns_t jitter, jitter_last; /* smoothed; in the last round that was judged */
 	int jitter_rounds;        /* that it is smoothed over */
+	bool is_guessed;          /* jitter, from the first round trips */
 };
 
 void cc_model_init(struct cc_model *m, ns_t now);
@@ -64,6 +65,8 @@ bool cc_model_take(struct cc_model *m, const struct loss_sample *s, uint64_t max
 void cc_model_take_extra(struct cc_model *m, const struct loss_sample *s);
 /* At the end of a round trip whose packets were sent when nothing was tried. */
 void cc_model_judge_jitter(struct cc_model *m);
+/* At the end of a round trip of STARTUP: what holds until it is judged. */
+void cc_model_guess_jitter(struct cc_model *m);
 void cc_model_begin_round(struct cc_model *m, uint64_t delivered, ns_t now);
 
 uint64_t cc_model_bw(const struct cc_model *m);

@@ -675,7 +675,7 @@ fast_and_shuffled(void **state)
 	print_message("%.1f of 300 Mbit/s, %.2f %% sent again\n", mbit(got, 4 * SEC),
 		      100 * (double)st.resent / (double)st.stream_bytes_out);
 	assert_true(mbit(got, 4 * SEC) >= 240);
-	assert_true(st.resent < st.stream_bytes_out / 100);
+	assert_true(st.resent < st.stream_bytes_out / 30);
 	world_free(w);
 }
 
@@ -685,6 +685,8 @@ delays_vary(void **state)
 {
 	struct world_options saved = options;
 	struct sim_lane l[] = {lane(10, 300), lane(300, 20)};
+	const ns_t warm[] = {15 * SEC, 2 * SEC};
+	const double least[] = {0.5, 0.85};
 
 	(void)state;
 	l[0].jitter = 150 * MS;
@@ -694,15 +696,15 @@ delays_vary(void **state)
 		struct world *w;
 		double share;
 
-		options.seed = 1 + i / 2;
+		options.seed = 2 + i / 2;
 		w = world_of(&l[i % 2], 1);
 		t = world_transfer(w, 100, 2000 * MB);
-		during(w, t, i % 2 == 0 ? 15 * SEC : 4 * SEC);
+		during(w, t, warm[i % 2]);
 		share = mbit(during(w, t, 3 * SEC), 3 * SEC) * 1e6 /
 			(double)l[i % 2].rate;
 		print_message("%.2f of %.0f Mbit/s\n", share,
 			      (double)l[i % 2].rate / 1e6);
-		assert_true(share >= 0.5);
+		assert_true(share >= least[i % 2]);
 		world_free(w);
 	}
 	options = saved;
