@@ -16,22 +16,11 @@
 static const struct world_options options = {.cc = CC_BBR,
 					     .scheduler = SCHEDULER_EARLIEST};
 
-static struct sim_lane
-lane(uint64_t mbit, ns_t delay_ms)
-{
-	return (struct sim_lane){
-		.rate = mbit * 1000000,
-		.delay = delay_ms * MS,
-		.queue = 100 * MS,
-		.mtu = 1500,
-	};
-}
-
 /* 50 Mbit/s and 15 ms each. */
 static struct world *
 links(unsigned n)
 {
-	const struct sim_lane l = lane(50, 15);
+	const struct sim_lane l = world_lane(50, 15);
 	struct world *w = world_new(&options);
 
 	while (n-- > 0)
@@ -213,7 +202,7 @@ a_reset_gets_lost(void **state)
 	(void)state;
 	for (uint64_t seed = 1; seed <= 20; seed++) {
 		struct world_options seeded = options;
-		struct sim_lane l = lane(50, 15);
+		struct sim_lane l = world_lane(50, 15);
 		struct world *w;
 
 		seeded.seed = seed;

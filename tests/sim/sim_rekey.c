@@ -15,17 +15,6 @@
 
 enum { PACKETS = 1000 };
 
-static struct sim_lane
-lane(uint64_t mbit, ns_t delay_ms)
-{
-	return (struct sim_lane){
-		.rate = mbit * 1000000,
-		.delay = delay_ms * MS,
-		.queue = 100 * MS,
-		.mtu = 1500,
-	};
-}
-
 static struct world_options
 every(ns_t after)
 {
@@ -40,7 +29,8 @@ every(ns_t after)
 static struct world *
 two_links(const struct world_options *opt, bool fast)
 {
-	const struct sim_lane l[] = {lane(fast ? 50 : 10, 15), lane(fast ? 40 : 8, 30)};
+	const struct sim_lane l[] = {world_lane(fast ? 50 : 10, 15),
+				     world_lane(fast ? 40 : 8, 30)};
 	struct world *w = world_new(opt);
 
 	for (size_t i = 0; i < ARRAY_LEN(l); i++)
@@ -108,7 +98,7 @@ no_stall(void **state)
 static void
 lossy_links(void **state)
 {
-	struct sim_lane l[] = {lane(50, 15), lane(40, 30)};
+	struct sim_lane l[] = {world_lane(50, 15), world_lane(40, 30)};
 	struct world_options opt = every(SEC);
 	struct world *w = world_new(&opt);
 	struct transfer *t;

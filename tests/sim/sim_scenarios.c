@@ -15,17 +15,6 @@ enum { KBYTE = 1000 };
 
 static struct world_options options = {.cc = CC_BBR, .scheduler = SCHEDULER_EARLIEST};
 
-static struct sim_lane
-lane(uint64_t mbit, ns_t delay_ms)
-{
-	return (struct sim_lane){
-		.rate = mbit * 1000000,
-		.delay = delay_ms * MS,
-		.queue = 100 * MS,
-		.mtu = 1500,
-	};
-}
-
 static struct world *
 world_of(const struct sim_lane *lanes, size_t n)
 {
@@ -39,7 +28,7 @@ world_of(const struct sim_lane *lanes, size_t n)
 static struct world *
 two_links(void)
 {
-	const struct sim_lane lanes[] = {lane(50, 15), lane(40, 30)};
+	const struct sim_lane lanes[] = {world_lane(50, 15), world_lane(40, 30)};
 
 	return world_of(lanes, 2);
 }
@@ -99,7 +88,7 @@ rate_of(const struct sim_lane *lanes, size_t n, double at_least)
 static void
 balanced(void **state)
 {
-	const struct sim_lane l[] = {lane(50, 20), lane(50, 20)};
+	const struct sim_lane l[] = {world_lane(50, 20), world_lane(50, 20)};
 
 	(void)state;
 	rate_of(l, 2, 94);
@@ -108,7 +97,7 @@ balanced(void **state)
 static void
 unbalanced(void **state)
 {
-	const struct sim_lane l[] = {lane(100, 20), lane(10, 20)};
+	const struct sim_lane l[] = {world_lane(100, 20), world_lane(10, 20)};
 
 	(void)state;
 	rate_of(l, 2, 102);
@@ -117,7 +106,7 @@ unbalanced(void **state)
 static void
 unlike_delays(void **state)
 {
-	const struct sim_lane l[] = {lane(50, 20), lane(50, 70)};
+	const struct sim_lane l[] = {world_lane(50, 20), world_lane(50, 70)};
 
 	(void)state;
 	rate_of(l, 2, 90);
@@ -126,7 +115,7 @@ unlike_delays(void **state)
 static void
 losses(void **state)
 {
-	struct sim_lane l[] = {lane(50, 20), lane(50, 20)};
+	struct sim_lane l[] = {world_lane(50, 20), world_lane(50, 20)};
 
 	(void)state;
 	l[0].loss_ppm = l[1].loss_ppm = 20000;
@@ -137,7 +126,7 @@ losses(void **state)
 static void
 joins_at_once(void **state)
 {
-	const struct sim_lane l[] = {lane(50, 15), lane(50, 70)};
+	const struct sim_lane l[] = {world_lane(50, 15), world_lane(50, 70)};
 	struct world *w = world_of(l, 2);
 	struct session_stats st;
 
@@ -155,7 +144,7 @@ joins_at_once(void **state)
 static void
 satellite_and_fibre(void **state)
 {
-	const struct sim_lane l[] = {lane(40, 35), lane(20, 320)};
+	const struct sim_lane l[] = {world_lane(40, 35), world_lane(20, 320)};
 
 	(void)state;
 	rate_of(l, 2, 40 * 0.97 * 0.95);
@@ -165,7 +154,7 @@ satellite_and_fibre(void **state)
 static void
 far_and_near(void **state)
 {
-	const struct sim_lane l[] = {lane(50, 10), lane(20, 750)};
+	const struct sim_lane l[] = {world_lane(50, 10), world_lane(20, 750)};
 	struct world *w = world_of(l, 2);
 	struct transfer *t = world_transfer(w, 20 * MB, 500 * MB);
 	struct session_stats st;
@@ -370,7 +359,7 @@ nat_rebinding(void **state)
 static void
 mtu_falls(void **state)
 {
-	const struct sim_lane l[] = {lane(50, 15)};
+	const struct sim_lane l[] = {world_lane(50, 15)};
 	struct world *w = world_of(l, 1);
 	struct transfer *t = world_transfer(w, 100, 50 * MB);
 
@@ -391,7 +380,7 @@ mtu_falls(void **state)
 static void
 late_join(void **state)
 {
-	const struct sim_lane first = lane(40, 30), second = lane(50, 15);
+	const struct sim_lane first = world_lane(40, 30), second = world_lane(50, 15);
 	struct world *w = world_of(&first, 1);
 	struct transfer *t = world_transfer(w, 100, 300 * MB);
 
@@ -469,7 +458,7 @@ half_close(void **state)
 static void
 slow_link(void **state)
 {
-	const struct sim_lane l[] = {lane(5, 20)};
+	const struct sim_lane l[] = {world_lane(5, 20)};
 	struct world *w = world_of(l, 1);
 	struct transfer *t = world_transfer(w, 10 * MB, 100);
 	struct session_stats st;
@@ -542,7 +531,7 @@ hundred_streams(void **state)
 static void
 sixteen_streams(void **state)
 {
-	const struct sim_lane l[] = {lane(50, 15), lane(40, 30)};
+	const struct sim_lane l[] = {world_lane(50, 15), world_lane(40, 30)};
 	struct world *w = world_of(l, 2);
 	struct transfer *t[16];
 	uint64_t before = 0, after = 0;
@@ -568,7 +557,7 @@ short_streams(void **state)
 		uint64_t size;
 		ns_t within;
 	} sizes[] = {{10 * KBYTE, 40 * MS}, {100 * KBYTE, 80 * MS}, {1 * MB, 190 * MS}};
-	const struct sim_lane l[] = {lane(50, 15), lane(50, 15)};
+	const struct sim_lane l[] = {world_lane(50, 15), world_lane(50, 15)};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
@@ -612,7 +601,7 @@ lies_about_an_uplink(void **state)
 static void
 redundant_copies_everything(void **state)
 {
-	struct sim_lane l[] = {lane(50, 15), lane(50, 15)};
+	struct sim_lane l[] = {world_lane(50, 15), world_lane(50, 15)};
 	struct world_options twice = options;
 	struct session_stats st;
 	struct transfer *t;
@@ -636,7 +625,7 @@ redundant_copies_everything(void **state)
 static void
 everything_goes_wrong(void **state)
 {
-	struct sim_lane l[] = {lane(50, 15), lane(40, 30)};
+	struct sim_lane l[] = {world_lane(50, 15), world_lane(40, 30)};
 	struct world *w;
 	struct transfer *t;
 
@@ -659,7 +648,7 @@ everything_goes_wrong(void **state)
 static void
 fast_and_shuffled(void **state)
 {
-	struct sim_lane l = lane(300, 30);
+	struct sim_lane l = world_lane(300, 30);
 	struct session_stats st;
 	struct transfer *t;
 	struct world *w;
@@ -684,7 +673,7 @@ static void
 delays_vary(void **state)
 {
 	struct world_options saved = options;
-	struct sim_lane l[] = {lane(10, 300), lane(300, 20)};
+	struct sim_lane l[] = {world_lane(10, 300), world_lane(300, 20)};
 	const ns_t warm[] = {15 * SEC, 2 * SEC};
 	const double least[] = {0.5, 0.85};
 
@@ -714,7 +703,7 @@ delays_vary(void **state)
 static void
 starts_far_away(void **state)
 {
-	const struct sim_lane l = lane(50, 320);
+	const struct sim_lane l = world_lane(50, 320);
 	struct world *w = world_of(&l, 1);
 	struct transfer *t = world_transfer(w, 100, 2000 * MB);
 	struct session_stats st;

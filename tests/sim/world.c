@@ -139,6 +139,17 @@ world_subflow(unsigned link)
 	return (uint8_t)(link + 1);
 }
 
+struct sim_lane
+world_lane(uint64_t mbit, ns_t delay_ms)
+{
+	return (struct sim_lane){
+		.rate = mbit * 1000000,
+		.delay = delay_ms * NS_PER_MS,
+		.queue = 100 * NS_PER_MS,
+		.mtu = 1500,
+	};
+}
+
 unsigned
 world_add_link(struct world *w, const struct sim_lane *up, const struct sim_lane *down)
 {

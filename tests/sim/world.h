@@ -48,6 +48,8 @@ struct world;
 struct world *world_new(const struct world_options *opt);
 void world_free(struct world *w);
 
+/* Of this rate and delay, with a queue of 100 ms. */
+struct sim_lane world_lane(uint64_t mbit, ns_t delay_ms);
 /* A link, and a subflow over it. */
 unsigned
 world_add_link(struct world *w, const struct sim_lane *up, const struct sim_lane *down);
