@@ -311,7 +311,7 @@ keep_ports(struct udp_client *c, const struct uplink *u, const struct udp_mesh *
 		struct udp_port *p = &c->ports.at[i];
 		const struct addr *local;
 
-		if (p->uplink != u || (!p->open && !udp_port_is_opening(p)))
+		if (p->uplink != u || !udp_port_is_there(p))
 			continue;
 		local = uplink_addr(u, p->remote.family);
 		if ((!uplink_is_judged(u) && !is_leaving(c, u)) || local == NULL ||

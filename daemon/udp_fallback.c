@@ -65,7 +65,7 @@ check_tcp(struct udp_port *p, const struct session *core, ns_t now)
 {
 	const struct udp_port *udp = twin_of(p);
 
-	if (!p->open && !udp_port_is_opening(p))
+	if (!udp_port_is_there(p))
 		return;
 	if (!serves(p, core, now)) {
 		if (useless_for(p, now) > UDP_FALLBACK_PATIENCE)
@@ -99,8 +99,7 @@ needs_tcp(const struct udp_port *p, const struct session *core)
 
 		if (it->uplink != p->uplink)
 			continue;
-		if (it->over_tcp ? it->open || udp_port_is_opening(it)
-				 : udp_port_is_whole(it, core))
+		if (it->over_tcp ? udp_port_is_there(it) : udp_port_is_whole(it, core))
 			return false;
 	}
 	return true;
@@ -112,8 +111,7 @@ end_all_tcp(const struct udp_port *udp)
 	for (size_t i = 0; i < UDP_PORTS_MAX; i++) {
 		struct udp_port *p = &udp->all->at[i];
 
-		if (p->uplink != udp->uplink || !p->over_tcp ||
-		    (!p->open && !udp_port_is_opening(p)))
+		if (p->uplink != udp->uplink || !p->over_tcp || !udp_port_is_there(p))
 			continue;
 		log_info("uplink over UDP again: name=%s", p->uplink->name);
 		end_tcp(p);

@@ -133,7 +133,7 @@ open_tcp(struct udp_port *p)
 void
 udp_port_open(struct udp_port *p)
 {
-	assert(!p->open && !udp_port_is_opening(p));
+	assert(!udp_port_is_there(p));
 	p->tried_at = loop_now(p->all->loop);
 	if ((p->over_tcp ? open_tcp(p) : open_udp(p)) < 0)
 		lose(p);
@@ -152,6 +152,12 @@ bool
 udp_port_is_opening(const struct udp_port *p)
 {
 	return p->carrier.in != NULL && !p->carrier.up;
+}
+
+bool
+udp_port_is_there(const struct udp_port *p)
+{
+	return p->open || udp_port_is_opening(p);
 }
 
 bool
@@ -197,8 +203,7 @@ udp_port_send(struct udp_port *p, const uint8_t *data, size_t len, size_t packet
 bool
 udp_port_is_used(const struct udp_port *p)
 {
-	return p->uplink != NULL &&
-	       (p->open || p->subflow != 0 || udp_port_is_opening(p));
+	return p->uplink != NULL && (p->subflow != 0 || udp_port_is_there(p));
 }
 
 struct udp_port *

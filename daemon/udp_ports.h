@@ -73,6 +73,8 @@ void udp_port_open(struct udp_port *p);
 void udp_port_close(struct udp_port *p);
 /* Over TCP: it is being connected. */
 bool udp_port_is_opening(const struct udp_port *p);
+/* It is open, or being connected. */
+bool udp_port_is_there(const struct udp_port *p);
 /* It is open, or will be, or has a subflow that may come back. */
 bool udp_port_is_used(const struct udp_port *p);
 /* It has a subflow that may carry data. */

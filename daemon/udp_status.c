@@ -24,7 +24,7 @@ priority_name(const struct subflow *sf)
 		[TIER_SECONDARY] = "secondary",
 		[TIER_BACKUP] = "backup",
 	};
-	uint8_t tier = sf->tier > sf->tier_peer ? sf->tier : sf->tier_peer;
+	uint8_t tier = subflow_tier(sf);
 
 	return names[tier < TIER_COUNT ? tier : TIER_BACKUP];
 }

@@ -170,7 +170,7 @@ ask(struct rekey *r, struct prng *rng)
 				     &r->cfg.secrets, &offer, r->question);
 }
 
-static bool
+static void
 on_response(struct rekey *r, const uint8_t msg[HANDSHAKE_LEN], ns_t now)
 {
 	struct handshake work = r->handshake;
@@ -178,7 +178,7 @@ on_response(struct rekey *r, const uint8_t msg[HANDSHAKE_LEN], ns_t now)
 	struct handshake_keys keys;
 
 	if (!r->under_way || now < r->look_at)
-		return false;
+		return;
 	r->look_at = now + REKEY_AGAIN;
 	if (handshake_finish(&work, msg, &answer, &keys) == 0 &&
 	    answer.aead == r->aead && epoch_init(epoch_at(r, 1), r, &keys) == 0) {
@@ -187,7 +187,6 @@ on_response(struct rekey *r, const uint8_t msg[HANDSHAKE_LEN], ns_t now)
 	}
 	crypto_wipe(&keys, sizeof(keys));
 	handshake_done(&work);
-	return false;
 }
 
 static int
@@ -235,8 +234,10 @@ rekey_on_message(struct rekey *r, struct prng *rng, const uint8_t msg[HANDSHAKE_
 {
 	if (r->cfg.secrets.priv == NULL || generation != r->generation)
 		return false;
-	return r->is_client ? on_response(r, msg, now)
-			    : on_initiation(r, rng, msg, now);
+	if (!r->is_client)
+		return on_initiation(r, rng, msg, now);
+	on_response(r, msg, now);
+	return false;
 }
 
 void

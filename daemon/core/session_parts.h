@@ -47,9 +47,8 @@ struct session {
 	uint64_t next_stream;
 	struct numbers *seen; /* server: ids that have been streams */
 	struct list young, bulk, talk, told, hungry;
-	uint64_t salt;    /* of the streams' buckets; odd */
-	bool credit_back; /* the session's window was used up, and has moved */
-	unsigned n_subflows;
+	uint64_t salt;      /* of the streams' buckets; odd */
+	bool credit_back;   /* the session's window was used up, and has moved */
 	uint64_t turn_left; /* bytes of the bulk stream whose turn it is */
 
 	struct budget held_out, held_in;

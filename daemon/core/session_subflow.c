@@ -35,7 +35,6 @@ make(struct session *s, uint8_t id, const struct subflow_way *way, ns_t now)
 	sf->heard_at = now;
 	sf->answered_at = now;
 	s->subflows[id] = sf;
-	s->n_subflows++;
 	return sf;
 }
 
@@ -67,7 +66,7 @@ session_accept_subflow(struct session *s, uint8_t id, const struct burst *b, ns_
 	const struct subflow_way way = {b->local, b->remote, b->via, 0};
 	struct subflow *sf;
 
-	if (s->cfg.role != SESSION_SERVER || s->n_subflows >= SESSION_SUBFLOWS_MAX - 1)
+	if (s->cfg.role != SESSION_SERVER)
 		return NULL;
 	sf = make(s, id, &way, now);
 	/* Until it is proven nothing else may tell that an answer got lost. */
