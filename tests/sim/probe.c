@@ -1,22 +1,14 @@
 #include "tests/unit/unit.h"
 
 #include "tests/sim/probe.h"
+#include "tests/unit/addrs.h"
 
 const struct sim_lane probe_ideal;
 
 struct addr
-probe_addr(const char *text)
-{
-	struct addr a;
-
-	assert_int_equal(addr_parse(text, &a), 0);
-	return a;
-}
-
-struct addr
 probe_server(int family)
 {
-	return probe_addr(family == AF_INET6 ? "[2001:db8::1]:4433" : "192.0.2.1:4433");
+	return addrs_of(family == AF_INET6 ? "[2001:db8::1]:4433" : "192.0.2.1:4433");
 }
 
 struct addr

@@ -18,7 +18,6 @@ extern const struct sim_lane probe_ideal;
 struct sim_net *probe_net(uint64_t seed, unsigned n_links, const struct sim_lane *up,
 			  const struct sim_lane *down);
 
-struct addr probe_addr(const char *text);
 struct addr probe_server(int family);
 struct addr probe_client(unsigned link, int family, uint16_t port);
 

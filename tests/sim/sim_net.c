@@ -4,6 +4,7 @@
 #include "tests/unit/unit.h"
 
 #include "tests/sim/probe.h"
+#include "tests/unit/addrs.h"
 #include "tests/unit/seed.h"
 
 #include <stdlib.h>
@@ -185,9 +186,9 @@ wrong_addresses(void **state)
 	assert_false(probe_arrives(net));
 	assert_int_equal(net_counters(net, 0, SIM_CLIENT)->strays, 1);
 	d = down;
-	d.dst = probe_addr("203.0.113.5:99");
+	d.dst = addrs_of("203.0.113.5:99");
 	assert_int_equal(net_send(net, &d, 0), 0);
-	d.dst = probe_addr("198.18.1.1:20000");
+	d.dst = addrs_of("198.18.1.1:20000");
 	assert_int_equal(net_send(net, &d, 0), 0);
 	assert_false(probe_arrives(net));
 	assert_int_equal(net_unrouted(net), 2);
@@ -270,7 +271,7 @@ replays_and_forgeries_arrive(void **state)
 
 	/* To the client, as if from the server. */
 	d = probe_down(&public, data, sizeof(data));
-	d.src = probe_addr("203.0.113.5:99");
+	d.src = addrs_of("203.0.113.5:99");
 	assert_int_equal(net_inject(net, &d, 7), 0);
 	assert_true(net_receive(net, 7, &got));
 	assert_true(addr_equal(&got.src, &d.src));

@@ -1,4 +1,5 @@
 #include "tests/unit/netlab.h"
+#include "tests/unit/addrs.h"
 
 #include "daemon/io/tcp.h"
 #include "tests/unit/unit.h"
@@ -206,11 +207,9 @@ netlab_run_for(struct loop *l, ns_t span)
 int
 netlab_listen(void)
 {
-	struct addr at;
+	const struct addr at = addrs_ip("0.0.0.0", NETLAB_PORT);
 	int fd;
 
-	assert_int_equal(addr_parse_ip("0.0.0.0", &at), 0);
-	at.port = NETLAB_PORT;
 	netlab_enter(NETLAB_SERVER);
 	fd = tcp_listen(TCP_MPTCP, &at, 64);
 	netlab_enter(NETLAB_CLIENT);
@@ -246,9 +245,9 @@ struct netlab_leg
 netlab_connect_to(struct loop *l, int listener, const char *server, const char *device)
 {
 	struct connecting c = {{-1, -1}, listener};
-	struct tcp_connect how = {.kind = TCP_MPTCP, .device = device};
+	const struct tcp_connect how = {
+		.kind = TCP_MPTCP, .remote = addrs_of(server), .device = device};
 
-	assert_int_equal(addr_parse(server, &how.remote), 0);
 	netlab_enter(NETLAB_CLIENT);
 	c.leg.client = tcp_connect_start(&how);
 	assert_true(c.leg.client >= 0);

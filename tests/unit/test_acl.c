@@ -1,6 +1,7 @@
 #include "tests/unit/unit.h"
 
 #include "daemon/acl.h"
+#include "tests/unit/addrs.h"
 
 #include <string.h>
 
@@ -306,17 +307,6 @@ static const char *const not_literals[] = {
 	"",
 };
 
-static struct addr
-ip(const char *text)
-{
-	struct addr a;
-
-	if (addr_parse_ip(text, &a) < 0)
-		fail_msg("not an address: %s", text);
-	a.port = 443;
-	return a;
-}
-
 static void
 add(struct prefix *list, size_t *n, const char *text)
 {
@@ -343,7 +333,7 @@ static const struct acl_machine nobody = {.is_own = never_own};
 static const char *
 verdict(const struct config_peer *p, const char *text)
 {
-	const struct addr a = ip(text);
+	const struct addr a = addrs_ip(text, 443);
 	const char *why = NULL;
 	bool ok = acl_permits(p, &nobody, &a, &why);
 
@@ -367,7 +357,7 @@ test_global(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(globals); i++) {
-		const struct addr a = ip(globals[i]);
+		const struct addr a = addrs_ip(globals[i], 443);
 
 		if (!addr_is_global(&a) || verdict(&plain, globals[i]) != NULL)
 			fail_msg("%s is global", globals[i]);
@@ -383,7 +373,7 @@ test_private(void **state)
 	(void)state;
 	open_everything(&opened);
 	for (size_t i = 0; i < ARRAY_LEN(privates); i++) {
-		const struct addr a = ip(privates[i]);
+		const struct addr a = addrs_ip(privates[i], 443);
 
 		if (addr_is_global(&a) || verdict(&plain, privates[i]) == NULL)
 			fail_msg("%s is not global", privates[i]);
@@ -400,7 +390,7 @@ test_never(void **state)
 	(void)state;
 	open_everything(&opened);
 	for (size_t i = 0; i < ARRAY_LEN(nevers); i++) {
-		const struct addr a = ip(nevers[i]);
+		const struct addr a = addrs_ip(nevers[i], 443);
 
 		if (addr_is_global(&a) || verdict(&opened, nevers[i]) == NULL)
 			fail_msg("%s can be opened", nevers[i]);
@@ -483,7 +473,7 @@ test_own_address(void **state)
 {
 	static const char *const spellings[] = {"1.2.3.4", "::ffff:1.2.3.4",
 						"64:ff9b::1.2.3.4", "2002:102:304::1"};
-	struct addr own = ip("1.2.3.4");
+	struct addr own = addrs_ip("1.2.3.4", 443);
 	const struct acl_machine machine = {.is_own = is_the_one, .arg = &own};
 	struct config_peer p = {0};
 	const char *why;
@@ -491,13 +481,13 @@ test_own_address(void **state)
 	(void)state;
 	open_everything(&p);
 	for (size_t i = 0; i < ARRAY_LEN(spellings); i++) {
-		const struct addr a = ip(spellings[i]);
+		const struct addr a = addrs_ip(spellings[i], 443);
 
 		why = NULL;
 		assert_false(acl_permits(&p, &machine, &a, &why));
 		assert_string_equal(why, "an address of the server itself");
 	}
-	own = ip("2a00::1");
+	own = addrs_ip("2a00::1", 443);
 	assert_false(acl_permits(&p, &machine, &own, &why));
 	assert_null(verdict(&p, "1.2.3.5"));
 }
@@ -506,7 +496,7 @@ static void
 test_smtp(void **state)
 {
 	struct config_peer p = {0};
-	struct addr a = ip("1.1.1.1");
+	struct addr a = addrs_ip("1.1.1.1", 443);
 	const char *why = NULL;
 
 	(void)state;

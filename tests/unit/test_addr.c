@@ -1,6 +1,7 @@
 #include "tests/unit/unit.h"
 
 #include "common/addr.h"
+#include "tests/unit/addrs.h"
 #include "tests/unit/seed.h"
 
 #include <arpa/inet.h>
@@ -257,15 +258,6 @@ test_refuses_other_prefixes(void **state)
 	assert_int_equal(p.bits, 128);
 }
 
-static struct addr
-ip(const char *text)
-{
-	struct addr a;
-
-	assert_int_equal(addr_parse_ip(text, &a), 0);
-	return a;
-}
-
 static void
 test_knows_special_addresses(void **state)
 {
@@ -285,7 +277,7 @@ test_knows_special_addresses(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct addr a = ip(cases[i].text);
+		struct addr a = addrs_ip(cases[i].text, 0);
 
 		assert_int_equal(addr_is_loopback(&a), cases[i].loopback);
 		assert_int_equal(addr_is_wildcard(&a), cases[i].wildcard);
@@ -298,7 +290,7 @@ test_knows_special_addresses(void **state)
 static void
 test_unmaps_only_mapped_addresses(void **state)
 {
-	struct addr a = ip("::ffff:192.0.2.1"), v4 = ip("192.0.2.1");
+	struct addr a = addrs_ip("::ffff:192.0.2.1", 0), v4 = addrs_ip("192.0.2.1", 0);
 	static const char *const others[] = {"192.0.2.1", "::192.0.2.1",
 					     "64:ff9b::192.0.2.1", "::fffe:192.0.2.1",
 					     "1::ffff:192.0.2.1"};
@@ -309,7 +301,7 @@ test_unmaps_only_mapped_addresses(void **state)
 	addr_unmap(&a);
 	assert_true(addr_equal(&a, &v4));
 	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
-		struct addr before = ip(others[i]);
+		struct addr before = addrs_ip(others[i], 0);
 
 		a = before;
 		addr_unmap(&a);
@@ -320,7 +312,7 @@ test_unmaps_only_mapped_addresses(void **state)
 static void
 test_scopes_tell_addresses_apart(void **state)
 {
-	struct addr a = ip("fe80::1"), b = a;
+	struct addr a = addrs_ip("fe80::1", 0), b = a;
 
 	(void)state;
 	a.scope = 2;

@@ -2,6 +2,7 @@
 
 #include "common/bytes.h"
 #include "daemon/io/carrier.h"
+#include "tests/unit/addrs.h"
 #include "tests/unit/seed.h"
 
 #include <fcntl.h>
@@ -316,7 +317,7 @@ connects_and_says_what_for(void **state)
 	(void)state;
 	rig_init(&r);
 	h = handler_of(&r.end);
-	assert_int_equal(addr_parse_ip("127.0.0.1", &at), 0);
+	at = addrs_ip("127.0.0.1", 0);
 	listener = tcp_listen(TCP_PLAIN, &at, 4);
 	assert_true(listener >= 0);
 	assert_int_equal(tcp_local(listener, &to.remote), 0);
@@ -353,7 +354,7 @@ is_told_that_nobody_listens(void **state)
 	(void)state;
 	rig_init(&r);
 	h = handler_of(&r.end);
-	assert_int_equal(addr_parse_ip("127.0.0.1", &at), 0);
+	at = addrs_ip("127.0.0.1", 0);
 	listener = tcp_listen(TCP_PLAIN, &at, 4);
 	assert_true(listener >= 0);
 	assert_int_equal(tcp_local(listener, &to.remote), 0);

@@ -10,6 +10,7 @@
 #include "daemon/io/unixsock.h"
 #include "daemon/proxy.h"
 #include "daemon/report.h"
+#include "tests/unit/addrs.h"
 #include "tests/unit/seed.h"
 
 #include <poll.h>
@@ -130,15 +131,6 @@ ingress_counters_get(const struct ingress *in, size_t i,
 	*ret_counters = in->counters;
 }
 
-static struct addr
-fake_addr(const char *text)
-{
-	struct addr a;
-
-	assert_int_equal(addr_parse(text, &a), 0);
-	return a;
-}
-
 void
 tunnel_each_stream(struct tunnel *t, tunnel_each_fn fn, void *arg)
 {
@@ -147,8 +139,8 @@ tunnel_each_stream(struct tunnel *t, tunnel_each_fn fn, void *arg)
 
 	ls.sf[0] = (struct subflow){.state = SUBFLOW_UP,
 				    .uplink = 1,
-				    .local = fake_addr("192.0.2.1:1000"),
-				    .remote = fake_addr("198.51.100.1:4433")};
+				    .local = addrs_of("192.0.2.1:1000"),
+				    .remote = addrs_of("198.51.100.1:4433")};
 	ls.sf[1] = (struct subflow){.state = SUBFLOW_NONE, .uplink = 2, .failures = 4};
 	ls.sf[2] = (struct subflow){.state = SUBFLOW_NONE};
 	for (unsigned i = 1; i <= t->n_streams; i++) {
@@ -189,9 +181,9 @@ mptcp_info_get(int fd, struct mptcp_info_all *ret_info)
 	ret_info->n_subflows = (size_t)fd;
 	for (int i = 0; i < fd; i++)
 		ret_info->subflows[i] = (struct mptcp_subflow_info){
-			.local = fake_addr(i == 0 ? "192.0.2.1:1000"
-						  : "203.0.113.1:2000"),
-			.remote = fake_addr("198.51.100.1:4433"),
+			.local = addrs_of(i == 0 ? "192.0.2.1:1000"
+						 : "203.0.113.1:2000"),
+			.remote = addrs_of("198.51.100.1:4433"),
 			.srtt = 43210 * NS_PER_US,
 			.unacked = 7,
 			.bytes_acked = 123456789,
@@ -235,7 +227,7 @@ fill_parts(struct parts *s, const struct play *play, struct loop *l)
 					  .name = "dsl",
 					  .interface = "ppp0",
 					  .state = UPLINK_ACTIVE,
-					  .v4 = fake_addr("192.0.2.1:1")};
+					  .v4 = addrs_of("192.0.2.1:1")};
 	s->uplinks.u[0].v4.port = 0;
 	s->uplinks.u[1] = (struct uplink){
 		.id = 2, .name = "lte", .interface = "wwan0", .state = UPLINK_DEAD};

@@ -5,6 +5,7 @@
 
 #include "common/bytes.h"
 #include "daemon/core/cookie.h"
+#include "tests/unit/addrs.h"
 #include "tests/unit/heap.h"
 #include "tests/unit/seed.h"
 
@@ -32,7 +33,7 @@ set_up(struct fixture *f)
 	assert_int_equal(prng_init(&f->rng, bytes), 0);
 	assert_int_equal(prng_bytes(&f->rng, f->pub, sizeof(f->pub)), 0);
 	assert_int_equal(prng_bytes(&f->rng, f->msg, sizeof(f->msg)), 0);
-	assert_int_equal(addr_parse("192.0.2.1:4433", &f->source), 0);
+	f->source = addrs_of("192.0.2.1:4433");
 	assert_int_equal(cookie_maker_init(&f->maker, f->pub, &f->rng, 0), 0);
 }
 
@@ -65,10 +66,10 @@ a_cookie_is_good_from_where_it_was_asked(void **state)
 	assert_int_equal(cookie_put_mac2(cookie, f.msg), 0);
 	assert_true(cookie_mac2_ok(&f.maker, &f.source, f.msg));
 	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
-		assert_int_equal(addr_parse(others[i], &a), 0);
+		a = addrs_of(others[i]);
 		assert_false(cookie_mac2_ok(&f.maker, &a, f.msg));
 	}
-	assert_int_equal(addr_parse("[::ffff:192.0.2.1]:4433", &a), 0);
+	a = addrs_of("[::ffff:192.0.2.1]:4433");
 	assert_true(cookie_mac2_ok(&f.maker, &a, f.msg));
 }
 

@@ -8,6 +8,7 @@
 #include "daemon/core/wire.h"
 #include "daemon/io/carrier.h"
 #include "daemon/strangers.h"
+#include "tests/unit/addrs.h"
 #include "tests/unit/clock.h"
 #include "tests/unit/seed.h"
 
@@ -76,7 +77,7 @@ set_up(void **state)
 {
 	struct rig *r = calloc(1, sizeof(*r));
 	struct mptcp_server *sv;
-	struct addr remote;
+	const struct addr remote = addrs_of("192.0.2.7:99");
 	int fds[2];
 
 	assert_non_null(r);
@@ -92,7 +93,6 @@ set_up(void **state)
 	r->door = (struct door){knock, r};
 	sv->door = &r->door;
 	r->taken = -1;
-	assert_int_equal(addr_parse("192.0.2.7:99", &remote), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
 	strangers_take(sv, fds[0], &remote);
 	r->far = fds[1];

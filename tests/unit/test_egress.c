@@ -12,6 +12,7 @@
 #include "common/bytes.h"
 #include "daemon/egress.h"
 #include "daemon/io/tcp.h"
+#include "tests/unit/addrs.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -155,7 +156,7 @@ put_answers(uint8_t *msg, size_t len, const char *answers)
 	for (char *one; (one = strsep(&rest, " ")) != NULL; count++) {
 		struct addr a;
 
-		assert_int_equal(addr_parse_ip(one, &a), 0);
+		a = addrs_ip(one, 0);
 		put_be16(msg + len, 0xc00c); /* the question's name */
 		put_be16(msg + len + 2, 1);  /* A */
 		put_be16(msg + len + 4, 1);  /* IN */
@@ -230,7 +231,7 @@ setup(void **state)
 	*state = f;
 	if (!have_namespace)
 		return 0;
-	assert_int_equal(addr_parse("127.0.0.1:53", &at), 0);
+	at = addrs_of("127.0.0.1:53");
 	len = addr_to_sockaddr(&at, &ss);
 	f->dns = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(f->dns, (struct sockaddr *)&ss, len), 0);
@@ -333,7 +334,7 @@ listen_at(const char *ip, int backlog, uint16_t *ret_port)
 	struct addr a;
 	int fd;
 
-	assert_int_equal(addr_parse_ip(ip, &a), 0);
+	a = addrs_ip(ip, 0);
 	fd = tcp_listen(TCP_PLAIN, &a, backlog);
 	assert_true(fd >= 0);
 	assert_int_equal(tcp_local(fd, &a), 0);
@@ -357,7 +358,7 @@ check_connects(struct fixture *f, const char *ip)
 	struct addr want, got;
 	int fd;
 
-	assert_int_equal(addr_parse_ip(ip, &want), 0);
+	want = addrs_ip(ip, 0);
 	want.port = port;
 	assert_int_equal(open_once(f, ip, port, &fd), OPEN_OK);
 	assert_int_equal(tcp_remote(fd, &got), 0);
@@ -403,7 +404,7 @@ test_denied(void **state)
 	assert_int_equal(open_once(f, "0.0.0.0", port, NULL), OPEN_DENIED);
 	assert_int_equal(open_once(f, "::", port, NULL), OPEN_DENIED);
 	assert_int_equal(open_once(f, "192.168.0.1", port, NULL), OPEN_DENIED);
-	assert_int_equal(addr_parse_ip("8.8.4.4", &f->own), 0);
+	f->own = addrs_ip("8.8.4.4", 0);
 	assert_int_equal(open_once(f, "8.8.4.4", port, NULL), OPEN_DENIED);
 	assert_false(somebody_came(listener));
 	close(listener);
@@ -487,10 +488,10 @@ test_rebinding(void **state)
 	struct addr at;
 	int inside, loopback, fd;
 
-	assert_int_equal(addr_parse_ip("10.1.0.1", &at), 0);
+	at = addrs_ip("10.1.0.1", 0);
 	at.port = port;
 	inside = tcp_listen(TCP_PLAIN, &at, 8);
-	assert_int_equal(addr_parse_ip("127.0.0.1", &at), 0);
+	at = addrs_ip("127.0.0.1", 0);
 	at.port = port;
 	loopback = tcp_listen(TCP_PLAIN, &at, 8);
 	assert_true(inside >= 0 && loopback >= 0);
@@ -549,7 +550,7 @@ test_second_address_is_tried(void **state)
 	int answers;
 	ns_t began;
 
-	assert_int_equal(addr_parse_ip("8.8.4.4", &at), 0);
+	at = addrs_ip("8.8.4.4", 0);
 	at.port = port;
 	answers = tcp_listen(TCP_PLAIN, &at, 8);
 	assert_true(answers >= 0);

@@ -9,6 +9,7 @@
 #include "daemon/io/tcp.h"
 #include "daemon/mptcp_client.h"
 #include "daemon/mptcp_server.h"
+#include "tests/unit/addrs.h"
 #include "tests/unit/seed.h"
 
 #include <poll.h>
@@ -71,11 +72,10 @@ tcp_pair(int ret_fds[2])
 {
 	struct tcp_connect to = {.kind = TCP_PLAIN};
 	struct pollfd waits;
-	struct addr at, remote;
+	const struct addr at = addrs_ip("127.0.0.1", 0);
+	struct addr remote;
 	int listener;
 
-	assert_int_equal(addr_parse("127.0.0.1:1", &at), 0);
-	at.port = 0;
 	listener = tcp_listen(TCP_PLAIN, &at, 1);
 	assert_true(listener >= 0);
 	assert_int_equal(tcp_local(listener, &to.remote), 0);

@@ -4,6 +4,7 @@
 #include "tests/unit/unit.h"
 
 #include "daemon/core/ratelimit.h"
+#include "tests/unit/addrs.h"
 #include "tests/unit/seed.h"
 
 #include <stdlib.h>
@@ -103,9 +104,9 @@ a_source_is_an_ipv4_address_or_an_ipv6_64(void **state)
 	struct addr a, b, other;
 
 	(void)state;
-	assert_int_equal(addr_parse_ip(same[0], &a), 0);
-	assert_int_equal(addr_parse_ip(same[1], &b), 0);
-	assert_int_equal(addr_parse_ip("2001:db8:1:3::1", &other), 0);
+	a = addrs_ip(same[0], 0);
+	b = addrs_ip(same[1], 0);
+	other = addrs_ip("2001:db8:1:3::1", 0);
 	a.port = 1;
 	b.port = 2;
 	a = ratelimit_source(&a);
@@ -113,14 +114,14 @@ a_source_is_an_ipv4_address_or_an_ipv6_64(void **state)
 	other = ratelimit_source(&other);
 	assert_true(addr_equal(&a, &b));
 	assert_false(addr_same_ip(&a, &other));
-	assert_int_equal(addr_parse_ip(mapped[0], &a), 0);
-	assert_int_equal(addr_parse_ip(mapped[1], &b), 0);
+	a = addrs_ip(mapped[0], 0);
+	b = addrs_ip(mapped[1], 0);
 	b = ratelimit_source(&b);
 	assert_true(addr_equal(&a, &b));
 
 	make_load(NS_PER_SEC);
-	assert_int_equal(addr_parse_ip(same[0], &a), 0);
-	assert_int_equal(addr_parse_ip(same[1], &b), 0);
+	a = addrs_ip(same[0], 0);
+	b = addrs_ip(same[1], 0);
 	for (int i = 0; i < RATELIMIT_BURST; i++)
 		assert_true(pass(i % 2 ? &a : &b, NS_PER_SEC));
 	assert_false(pass(&a, NS_PER_SEC));

@@ -9,21 +9,13 @@
 #include "daemon/proxy.h"
 #include "daemon/report.h"
 #include "daemon/transport.h"
+#include "tests/unit/addrs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* --- what is played ------------------------------------------------------------- */
-
-static struct addr
-fake_addr(const char *text)
-{
-	struct addr a;
-
-	assert_int_equal(addr_parse(text, &a), 0);
-	return a;
-}
 
 static const struct netmon_interface interfaces[] = {
 	{.name = "ppp0", .index = 3, .up = true, .carrier = true, .n_addrs = 1},
@@ -54,7 +46,7 @@ netmon_find(const struct netmon *m, const char *name)
 		if (strcmp(interfaces[i].name, name) != 0)
 			continue;
 		found = interfaces[i];
-		found.addrs[0] = fake_addr(i == 0 ? "192.0.2.1:1" : "203.0.113.1:1");
+		found.addrs[0] = addrs_of(i == 0 ? "192.0.2.1:1" : "203.0.113.1:1");
 		found.addrs[0].port = 0;
 		return &found;
 	}
@@ -71,9 +63,9 @@ mptcp_info_get(int fd, struct mptcp_info_all *ret_info)
 	ret_info->n_subflows = 2;
 	for (int i = 0; i < 2; i++)
 		ret_info->subflows[i] = (struct mptcp_subflow_info){
-			.local = fake_addr(i == 0 ? "192.0.2.1:1000"
-						  : "203.0.113.1:2000"),
-			.remote = fake_addr("198.51.100.1:4433"),
+			.local = addrs_of(i == 0 ? "192.0.2.1:1000"
+						 : "203.0.113.1:2000"),
+			.remote = addrs_of("198.51.100.1:4433"),
 			.srtt = 43210 * NS_PER_US,
 			.unacked = 7,
 			.bytes_acked = 123456789,
@@ -92,8 +84,8 @@ mptcp_each(struct transport *t, tunnel_each_fn fn, void *arg)
 	(void)t;
 	ls.sf[0] = (struct subflow){.state = SUBFLOW_UP,
 				    .uplink = 1,
-				    .local = fake_addr("192.0.2.1:1000"),
-				    .remote = fake_addr("198.51.100.1:4433")};
+				    .local = addrs_of("192.0.2.1:1000"),
+				    .remote = addrs_of("198.51.100.1:4433")};
 	ls.sf[1] = (struct subflow){.state = SUBFLOW_NONE, .uplink = 2, .failures = 4};
 	for (unsigned i = 1; i <= 2; i++) {
 		const struct tunnel_stream_info info = {
@@ -140,8 +132,8 @@ udp_each_subflow(struct transport *t, subflow_info_fn fn, void *arg)
 		 .carrier = "udp",
 		 .state = "active",
 		 .priority = "always",
-		 .local = fake_addr("192.0.2.1:1000"),
-		 .remote = fake_addr("198.51.100.1:4433"),
+		 .local = addrs_of("192.0.2.1:1000"),
+		 .remote = addrs_of("198.51.100.1:4433"),
 		 .id = 1,
 		 .uplink = 1,
 		 .active = true,
@@ -165,8 +157,8 @@ udp_each_subflow(struct transport *t, subflow_info_fn fn, void *arg)
 		 .carrier = "tcp",
 		 .state = "joining",
 		 .priority = "backup",
-		 .local = fake_addr("203.0.113.1:2000"),
-		 .remote = fake_addr("198.51.100.1:4433"),
+		 .local = addrs_of("203.0.113.1:2000"),
+		 .remote = addrs_of("198.51.100.1:4433"),
 		 .id = 2,
 		 .uplink = 2,
 		 .cwnd = 12000,

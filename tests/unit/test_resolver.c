@@ -3,6 +3,7 @@
 #include "common/bytes.h"
 #include "daemon/io/resolver.h"
 #include "daemon/io/tcp.h"
+#include "tests/unit/addrs.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -178,11 +179,9 @@ static void
 server_open(struct server *s, struct loop *l, const char *ip, uint16_t port)
 {
 	struct sockaddr_storage ss;
-	struct addr at;
+	struct addr at = addrs_ip(ip, port);
 
 	*s = (struct server){.loop = l, .tcp_fd = -1};
-	assert_int_equal(addr_parse_ip(ip, &at), 0);
-	at.port = port;
 	s->listener_fd = tcp_listen(TCP_PLAIN, &at, 8);
 	assert_true(s->listener_fd >= 0);
 	assert_int_equal(tcp_local(s->listener_fd, &at), 0);

@@ -9,6 +9,7 @@
 #include "common/bytes.h"
 #include "daemon/mptcp_server.h"
 #include "daemon/strangers.h"
+#include "tests/unit/addrs.h"
 #include "tests/unit/clients.h"
 #include "tests/unit/seed.h"
 
@@ -120,8 +121,7 @@ set_up(void **state)
 
 	assert_non_null(f);
 	clients_init(&f->clients, seed);
-	assert_int_equal(addr_parse("127.0.0.1:1", &f->clients.config.listen[0]), 0);
-	f->clients.config.listen[0].port = 0;
+	f->clients.config.listen[0] = addrs_ip("127.0.0.1", 0);
 	f->clients.config.n_listen = 1;
 	f->loop = loop_new();
 	assert_non_null(f->loop);

@@ -1,6 +1,7 @@
 #include "tests/unit/unit.h"
 
 #include "daemon/io/tcp.h"
+#include "tests/unit/addrs.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -18,16 +19,6 @@ enum { WAIT_MS = 5000 };
 
 static const enum tcp_kind kinds[] = {TCP_PLAIN, TCP_MPTCP};
 
-static struct addr
-ip(const char *text, uint16_t port)
-{
-	struct addr a;
-
-	assert_int_equal(addr_parse_ip(text, &a), 0);
-	a.port = port;
-	return a;
-}
-
 static void
 wait_for(int fd, short events)
 {
@@ -44,7 +35,7 @@ struct pair {
 static int
 listen_on(enum tcp_kind kind, const char *text, struct addr *ret_at)
 {
-	struct addr at = ip(text, 0);
+	struct addr at = addrs_ip(text, 0);
 	int fd = tcp_listen(kind, &at, 8);
 
 	assert_true(fd >= 0);
@@ -153,7 +144,7 @@ test_refused(void **state)
 static void
 test_under_way(void **state)
 {
-	struct addr at = ip("127.0.0.1", 0);
+	struct addr at = addrs_ip("127.0.0.1", 0);
 	struct tcp_connect c = {.kind = TCP_PLAIN};
 	int listener = tcp_listen(TCP_PLAIN, &at, 0);
 	int fds[4], last = 0;
@@ -219,7 +210,7 @@ test_local_address(void **state)
 	int fd;
 
 	(void)state;
-	assert_int_equal(addr_parse_ip("127.0.0.9", &local), 0);
+	local = addrs_ip("127.0.0.9", 0);
 	c.local = &local;
 	fd = tcp_connect_start(&c);
 	assert_true(fd >= 0);
@@ -228,7 +219,7 @@ test_local_address(void **state)
 	assert_int_not_equal(got.port, 0);
 	close(fd);
 
-	assert_int_equal(addr_parse_ip("192.0.2.9", &local), 0);
+	local = addrs_ip("192.0.2.9", 0);
 	assert_int_equal(tcp_connect_start(&c), -EADDRNOTAVAIL);
 	close(listener);
 }
@@ -255,14 +246,14 @@ test_listen_twice(void **state)
 
 	/* Both families on one port: the IPv6 one is for IPv6 only. */
 	fd = listen_on(TCP_MPTCP, "0.0.0.0", &any4);
-	any6 = ip("::", any4.port);
+	any6 = addrs_ip("::", any4.port);
 	fd6 = tcp_listen(TCP_MPTCP, &any6, 8);
 	assert_true(fd6 >= 0);
 	assert_int_equal(int_option(fd6, IPPROTO_IPV6, IPV6_V6ONLY), 1);
 	close(fd);
 	close(fd6);
 
-	at = ip("192.0.2.1", 0); /* not of this machine */
+	at = addrs_ip("192.0.2.1", 0); /* not of this machine */
 	assert_int_equal(tcp_listen(TCP_PLAIN, &at, 8), -EADDRNOTAVAIL);
 }
 

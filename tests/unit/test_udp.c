@@ -1,6 +1,7 @@
 #include "tests/unit/unit.h"
 
 #include "daemon/io/udp.h"
+#include "tests/unit/addrs.h"
 #include "tests/unit/netlab.h"
 #include "tests/unit/seed.h"
 
@@ -27,20 +28,10 @@ static unsigned seed;
 static uint8_t data[BURST_MAX];
 static struct udp_inbox *inbox;
 
-static struct addr
-ip(const char *text, uint16_t port)
-{
-	struct addr a;
-
-	assert_int_equal(addr_parse_ip(text, &a), 0);
-	a.port = port;
-	return a;
-}
-
 static struct udp_sock
 open_server(enum netlab_side side, const char *at, uint16_t port)
 {
-	struct addr a = ip(at, port);
+	struct addr a = addrs_ip(at, port);
 	struct udp_sock s;
 
 	netlab_enter(side);
@@ -52,7 +43,7 @@ open_server(enum netlab_side side, const char *at, uint16_t port)
 static struct udp_sock
 open_client(const char *device, const char *remote, uint16_t port)
 {
-	struct addr to = ip(remote, port);
+	struct addr to = addrs_ip(remote, port);
 	struct udp_sock s;
 
 	assert_int_equal(udp_open_client(device, NULL, &to, &s), 0);
@@ -295,7 +286,7 @@ test_answers_from_the_address_asked(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(asked); i++) {
-		struct addr a = ip(asked[i][1], 0);
+		struct addr a = addrs_ip(asked[i][1], 0);
 
 		if (strncmp(asked[i][1], "fe80", 4) == 0)
 			a.scope = if_nametoindex("c1");
@@ -309,7 +300,8 @@ static void
 test_bound_to_the_device(void **state)
 {
 	struct udp_sock server = open_server(S, "0.0.0.0", 0);
-	struct addr from = ip("10.9.9.1", 0), to = ip("10.9.9.2", server.local.port);
+	struct addr from = addrs_ip("10.9.9.1", 0),
+		    to = addrs_ip("10.9.9.2", server.local.port);
 	struct udp_burst got, b = burst(50000, 1000);
 	struct udp_sock client;
 	uint64_t c1, c2, s1, s2;
@@ -489,7 +481,7 @@ test_server_ignores_icmp(void **state)
 	struct udp_burst b = burst(3000, 1000), gone = b;
 
 	(void)state;
-	gone.remote = ip("10.0.1.1", 9);
+	gone.remote = addrs_ip("10.0.1.1", 9);
 	gone.local = client.remote;
 	b.remote = client.local;
 	b.local = client.remote;
@@ -501,10 +493,10 @@ test_server_ignores_icmp(void **state)
 	assert_int_equal(udp_take_soft(&server), 0);
 	assert_true(is_silent(&server));
 	/* An address that is not the server's, and one without a route. */
-	b.local = ip("10.0.1.77", 0);
+	b.local = addrs_ip("10.0.1.77", 0);
 	assert_true(udp_is_gone((int)udp_send(&server, &b)));
 	b.local = client.remote;
-	b.remote = ip("203.0.113.1", 9);
+	b.remote = addrs_ip("203.0.113.1", 9);
 	assert_true(udp_is_gone((int)udp_send(&server, &b)));
 	udp_close(&client);
 	udp_close(&server);
@@ -515,7 +507,7 @@ check_gone(const char *remote, const char *how)
 {
 	struct udp_burst b = burst(3000, 1000);
 	struct udp_sock client, none = {.fd = 42};
-	struct addr from, to = ip(remote, PORT);
+	struct addr from, to = addrs_ip(remote, PORT);
 
 	netlab_add_link(3, 0);
 	netlab_sh(C, "ip addr add fd10:3::1/64 dev c3 nodad;"
@@ -700,7 +692,7 @@ static void
 test_opening(void **state)
 {
 	struct udp_sock any4 = open_server(C, "0.0.0.0", 0), any6, s = {.fd = 42};
-	struct addr at = any4.local, lo = ip("127.0.0.1", 9);
+	struct addr at = any4.local, lo = addrs_ip("127.0.0.1", 9);
 
 	(void)state;
 	any6 = open_server(C, "::", at.port); /* beside the other one */
@@ -709,14 +701,14 @@ test_opening(void **state)
 	assert_int_equal(udp_open_server(&at, &s), -EADDRINUSE);
 	udp_close(&any4);
 	udp_close(&any6);
-	at = ip("192.0.2.1", 0); /* not of this machine */
+	at = addrs_ip("192.0.2.1", 0); /* not of this machine */
 	assert_int_equal(udp_open_server(&at, &s), -EADDRNOTAVAIL);
 	assert_int_equal(udp_open_client(NULL, &at, &lo, &s), -EADDRNOTAVAIL);
 	assert_int_equal(udp_open_client("nosuchdev0", NULL, &lo, &s), -ENODEV);
 	assert_int_equal(udp_open_client("longer-than-a-device", NULL, &lo, &s),
 			 -ENAMETOOLONG);
 	assert_int_equal(s.fd, 42);
-	at = ip("0.0.0.0", 0);
+	at = addrs_ip("0.0.0.0", 0);
 	assert_int_equal(udp_open_client("lo", &at, &lo, &s), 0);
 	expect_options(&s, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
 	assert_int_equal(get_int(&s, IPPROTO_IP, IP_RECVERR), 1);

@@ -7,6 +7,7 @@
 #include "common/bytes.h"
 #include "daemon/core/wire.h"
 #include "daemon/udp_carriers.h"
+#include "tests/unit/addrs.h"
 #include "tests/unit/clock.h"
 #include "tests/unit/heap.h"
 
@@ -66,8 +67,8 @@ rig_init(struct rig *r)
 	assert_non_null(r->loop);
 	assert_int_equal(timer_init(&r->stop, r->loop, on_stop, r->loop), 0);
 	udp_carriers_init(&r->carriers, r->loop, on_burst, r);
-	assert_int_equal(addr_parse("192.0.2.1:443", &r->local), 0);
-	assert_int_equal(addr_parse("198.51.100.7:5000", &r->remote), 0);
+	r->local = addrs_of("192.0.2.1:443");
+	r->remote = addrs_of("198.51.100.7:5000");
 }
 
 static void

@@ -5,6 +5,7 @@
 
 #include "daemon/core/session_parts.h"
 #include "daemon/udp_mesh.h"
+#include "tests/unit/addrs.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,15 +15,6 @@ static struct endpoints endpoints;
 static struct session session;
 static struct udp_mesh mesh;
 
-static struct addr
-addr(const char *text)
-{
-	struct addr a;
-
-	assert_int_equal(addr_parse(text, &a), 0);
-	return a;
-}
-
 static int
 clear(void **state)
 {
@@ -30,14 +22,14 @@ clear(void **state)
 	memset(&uplink, 0, sizeof(uplink));
 	memset(&endpoints, 0, sizeof(endpoints));
 	memset(&session, 0, sizeof(session));
-	uplink.v4 = addr("10.0.0.1:1");
+	uplink.v4 = addrs_of("10.0.0.1:1");
 	return 0;
 }
 
 static void
 has_name(const char *text)
 {
-	endpoints.addrs[endpoints.n++] = addr(text);
+	endpoints.addrs[endpoints.n++] = addrs_of(text);
 }
 
 static void
@@ -80,14 +72,14 @@ what_is_told_comes_before_other_names(void **state)
 	has_name("[2001:db8::1]:4433");
 	has_name("192.0.2.1:4433");
 	has_name("192.0.2.2:4433");
-	tells(3, addr("192.0.2.9:443"));
-	tells(4, addr("192.0.2.2:4433"));
+	tells(3, addrs_of("192.0.2.9:443"));
+	tells(4, addrs_of("192.0.2.2:4433"));
 	/* What both say, once, and what this uplink has no address for, not at all. */
-	tells(5, addr("[2001:db8::9]:443"));
+	tells(5, addrs_of("[2001:db8::9]:443"));
 	session.addrs.at[3].addr.id = 0;
 	mesh_is(&session, want, 3);
 	session.addrs.at[4].addr.id = 0;
-	uplink.v6 = addr("[2001:db8::5]:1");
+	uplink.v6 = addrs_of("[2001:db8::5]:1");
 	mesh_is(&session, six, 4);
 }
 
@@ -102,7 +94,7 @@ four_and_no_more(void **state)
 	has_name("192.0.2.1:4433");
 	for (uint8_t id = 1; id <= SESSION_ADDRS_MAX; id++) {
 		snprintf(text, sizeof(text), "192.0.2.%d:1", 10 + id);
-		tells(id, addr(text));
+		tells(id, addrs_of(text));
 	}
 	mesh_is(&session, want, 4);
 }
@@ -111,7 +103,7 @@ static void
 no_port_is_the_one_in_use(void **state)
 {
 	static const char *const want[] = {"192.0.2.1:4433", "192.0.2.9:4433"};
-	struct addr a = addr("192.0.2.9:1");
+	struct addr a = addrs_of("192.0.2.9:1");
 
 	(void)state;
 	has_name("192.0.2.1:4433");
@@ -130,10 +122,10 @@ what_is_nobodys_is_left_out(void **state)
 	static const char *const want[] = {"192.0.2.1:4433"};
 
 	(void)state;
-	uplink.v6 = addr("[2001:db8::5]:1");
+	uplink.v6 = addrs_of("[2001:db8::5]:1");
 	has_name("192.0.2.1:4433");
 	for (uint8_t i = 0; i < ARRAY_LEN(bad); i++)
-		tells(i + 1, addr(bad[i]));
+		tells(i + 1, addrs_of(bad[i]));
 	mesh_is(&session, want, 1);
 }
 
@@ -146,7 +138,7 @@ there_is_room_for_every_uplinks_tcp(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < UDP_PORTS_MAX; i++) {
-		struct addr at = addr("192.0.2.1:1");
+		struct addr at = addrs_of("192.0.2.1:1");
 		struct udp_port *p;
 
 		at.ip[3] = (uint8_t)(i / UPLINKS_MAX);

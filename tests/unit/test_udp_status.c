@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "daemon/udp_status.h"
+#include "tests/unit/addrs.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,15 +29,6 @@ struct pair {
 	struct flight *flights[2]; /* on their way to it */
 	size_t n[2];
 };
-
-static struct addr
-addr_of(const char *text)
-{
-	struct addr a;
-
-	assert_int_equal(addr_parse(text, &a), 0);
-	return a;
-}
 
 /* Two interfaces with all that an uplink wants. */
 
@@ -63,7 +55,7 @@ netmon_find(const struct netmon *m, const char *name)
 	(void)m;
 	found = (struct netmon_interface){
 		.index = name[0] - '0' + 1, .up = true, .carrier = true, .n_addrs = 1};
-	found.addrs[0] = addr_of("192.0.2.1:1");
+	found.addrs[0] = addrs_of("192.0.2.1:1");
 	return &found;
 }
 
@@ -93,9 +85,9 @@ setup(void **state)
 	struct pair *p = calloc(1, sizeof(*p));
 
 	assert_non_null(p);
-	p->at_client[0] = addr_of("192.0.2.1:1000");
-	p->at_client[1] = addr_of("203.0.113.1:2000");
-	p->at_server = addr_of("198.51.100.1:4433");
+	p->at_client[0] = addrs_of("192.0.2.1:1000");
+	p->at_client[1] = addrs_of("203.0.113.1:2000");
+	p->at_server = addrs_of("198.51.100.1:4433");
 	p->s[CLIENT] = begin(SESSION_CLIENT);
 	p->s[SERVER] = begin(SESSION_SERVER);
 	for (int side = 0; side < 2; side++) {

@@ -6,6 +6,7 @@
 #include "tests/unit/unit.h"
 
 #include "daemon/core/wire.h"
+#include "tests/unit/addrs.h"
 #include "tests/unit/frames.h"
 #include "tests/unit/seed.h"
 
@@ -369,11 +370,11 @@ addresses_are_the_documents(void **state)
 			  .addr = {.id = 1, .hmac = {9, 9, 9, 9, 9, 9, 9, 9}}};
 
 	(void)state;
-	assert_int_equal(addr_parse("192.0.2.1:65101", &f.addr.addr), 0);
+	f.addr.addr = addrs_of("192.0.2.1:65101");
 	writes(&f, "0c 01 04 c0000201 fe4d 0909090909090909");
 	f.type = FRAME_ADD_ADDR_ECHO;
 	writes(&f, "0d 01 04 c0000201 fe4d");
-	assert_int_equal(addr_parse_ip("2001:db8::1", &f.addr.addr), 0);
+	f.addr.addr = addrs_ip("2001:db8::1", 0);
 	writes(&f, "0d 01 06 20010db8000000000000000000000001 0000");
 	f.type = FRAME_REMOVE_ADDR;
 	writes(&f, "0e 01");
