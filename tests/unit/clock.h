@@ -1,8 +1,8 @@
 /*
  * clock - the daemon's clock, moved on by hand.
  *
- * Model:   whoever asks for the time is told a later one; timers of the loop
- *          still take as long as they are set to.
+ * Model:   whoever asks for the time is told a later one, libraries as well: a
+ *          timer of the loop that is due by then expires in its next turn.
  */
 #ifndef TESTS_UNIT_CLOCK_H
 #define TESTS_UNIT_CLOCK_H

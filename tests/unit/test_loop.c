@@ -1,6 +1,7 @@
 #include "tests/unit/unit.h"
 
 #include "daemon/io/loop.h"
+#include "tests/unit/clock.h"
 #include "tests/unit/seed.h"
 
 #include <signal.h>
@@ -554,6 +555,30 @@ test_timers_count_from_now(void **state)
 	loop_free(l);
 }
 
+/* Hours pass at once: a timer that is not due then keeps the rest of its time. */
+static void
+test_timers_of_time_that_was_skipped(void **state)
+{
+	struct loop *l = loop_new();
+	struct trace t = {{0}};
+	struct alarm due, later;
+
+	(void)state;
+	alarm_init(&due, l, &t, 'd');
+	alarm_init(&later, l, &t, 'l');
+	alarm_set(&due, 7200 * NS_PER_SEC);
+	due.due_at = loop_now(l) + 7199 * NS_PER_SEC;
+	alarm_set(&later, 7260 * NS_PER_SEC);
+	run_for(l, NS_PER_MS);
+	assert_string_equal(t.s, "");
+	clock_skip(7200 * NS_PER_SEC);
+	run_for(l, NS_PER_MS);
+	assert_string_equal(t.s, "d");
+	timer_done(&due.timer);
+	timer_done(&later.timer);
+	loop_free(l);
+}
+
 struct signalled {
 	struct loop *l;
 	int last;
@@ -603,6 +628,7 @@ main(void)
 		cmocka_unit_test(test_timers_in_order_and_replaced),
 		cmocka_unit_test(test_a_timer_stopped_in_the_turn_of_its_expiry),
 		cmocka_unit_test(test_timers_count_from_now),
+		cmocka_unit_test(test_timers_of_time_that_was_skipped),
 		cmocka_unit_test(test_signals_run_in_the_loop),
 	};
 
