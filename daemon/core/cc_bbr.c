@@ -147,11 +147,12 @@ judge_startup(struct cc *c)
 	bool knows_jitter = m->is_guessed || c->rate > 0;
 	bool is_queued = knows_jitter && cc_model_queue(m) > cc_model_q(m);
 	bool is_lossy = cc_model_has_losses(m, c->mss) && cc_model_is_lossy(m, c->mss);
-	bool is_flood = is_lossy && m->loss.lost > m->loss.acked / 4;
+	bool is_flooded = cc_model_is_flooded(m, c->mss);
 
 	m->loss.lost = m->loss.acked = 0;
+	m->loss.spurious /= 2; /* what is late may take a round trip to come */
 	/* Where losses hold the streams up, there is never a round of data alone. */
-	if (m->round.app_limited && !is_flood)
+	if (m->round.app_limited && !is_flooded)
 		return;
 	if (bw >= b->full_bw + b->full_bw / 4) {
 		b->full_bw = bw;
@@ -159,7 +160,8 @@ judge_startup(struct cc *c)
 		return;
 	}
 	b->full_rounds++;
-	b->is_filled = is_queued || is_lossy || b->full_rounds >= FULL_ROUNDS;
+	b->is_filled =
+		is_queued || is_lossy || is_flooded || b->full_rounds >= FULL_ROUNDS;
 }
 
 /*
@@ -485,6 +487,10 @@ cc_bbr_sample(struct cc *c, const struct loss_sample *s, const struct rtt *r)
 	}
 	if (is_round)
 		judge_round(c);
+	/* A queue runs over: until the round trip ends much more would be lost. */
+	if (b->state == BBR_STARTUP && cc_model_is_flooded(m, c->mss) &&
+	    s->rtt > cc_model_base_rtt(m) + cc_model_q(m))
+		b->is_filled = true;
 	run(c, s, is_round);
 	if (is_round)
 		cc_model_begin_round(m, s->delivered, s->now);

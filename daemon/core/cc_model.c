@@ -155,7 +155,8 @@ take_losses(struct cc_losses *l, const struct loss_sample *s)
 	}
 	l->lost += s->lost;
 	l->acked += s->acked;
-	if (s->spurious)
+	l->spurious += s->spurious;
+	if (s->spurious > 0)
 		l->deaf = DEAF_ROUNDS;
 }
 
@@ -259,6 +260,15 @@ cc_model_is_lossy(const struct cc_model *m, uint32_t mss)
 		share += LOSS_POINTS;
 	return l->deaf == 0 && l->lost > (l->lost + l->acked) * share / 65536 +
 						 LOSS_SPARE * (uint64_t)mss;
+}
+
+bool
+cc_model_is_flooded(const struct cc_model *m, uint32_t mss)
+{
+	const struct cc_losses *l = &m->loss;
+
+	return cc_model_has_losses(m, mss) && l->lost > l->acked / 4 &&
+	       l->spurious < l->lost / 4;
 }
 
 bool

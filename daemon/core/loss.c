@@ -204,7 +204,7 @@ learn(struct loss *l, const struct sent *p, uint64_t largest_before,
 	l->spurious_packets++;
 	l->rounds = 0;
 	if (!p->mtu_probe)
-		sample->spurious = true;
+		sample->spurious += p->size;
 	if (p->counter >= l->run.first && p->counter <= l->run.last)
 		l->run.first = l->run.last = SENT_NOBODY;
 

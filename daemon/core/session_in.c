@@ -166,16 +166,21 @@ on_ack(struct session *s, const struct inbound *in, const struct frame_ack *ack)
 		ack->subflow < SESSION_SUBFLOWS_MAX ? s->subflows[ack->subflow] : NULL;
 	struct loss_sample sample = {0};
 	const struct sent *newest;
+	bool is_round_trip;
 
 	if (sf == NULL || loss_acked(&sf->loss, ack, in->now, &newest, &sample) < 0)
 		return -EBADMSG;
 	if (sf == in->sf)
 		sf->answered_at = in->now;
+	/* By way of another subflow it is a mixture of both, but may be all there is. */
+	is_round_trip = sf == in->sf || in->now - sf->answered_at > SUBFLOW_DEAF;
+	if (!is_round_trip) {
+		sample.rtt = sample.acked_ns = 0;
+		sample.acked_packets = 0;
+	}
 	if (newest != NULL) {
 		rtt_one_way(&sf->rtt, newest->sent_at, ack->received_at, in->now);
-		/* By way of another subflow it is a mixture of both, but all there is. */
-		if (newest->wants_ack &&
-		    (sf == in->sf || in->now - sf->answered_at > SUBFLOW_DEAF))
+		if (newest->wants_ack && is_round_trip)
 			rtt_sample(&sf->rtt, in->now - newest->sent_at,
 				   min_ns((ns_t)ack->delay * NS_PER_US, ACKS_DELAY_MAX),
 				   in->now);

@@ -239,6 +239,7 @@ choose(struct session *s)
 	bool active = session_has_active(s, NULL);
 	const struct stream *st = next_stream(s);
 	struct question q = {.at = c, .waited = s->waited};
+	uint64_t lost = st != NULL ? stream_lost(st) : 0;
 	int pick;
 
 	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
@@ -253,6 +254,9 @@ choose(struct session *s)
 		return NULL;
 	q.bytes = mtu_payload(&of[0]->mtu);
 	weigh(s, st, &q);
+	/* What follows has come, or will, before what was lost: only that counts now. */
+	if (lost > 0)
+		q.backlog = lost;
 	pick = scheduler_pick(s->cfg.scheduler, &q);
 	s->waited = pick < 0;
 	if (pick >= 0)

@@ -49,13 +49,19 @@ stream_has_data(const struct stream *st, uint64_t credit)
 }
 
 uint64_t
-stream_backlog(const struct stream *st)
+stream_lost(const struct stream *st)
 {
 	uint64_t lost = 0;
 
 	for (uint32_t i = 0; i < st->out.lost.n; i++)
 		lost += st->out.lost.at[i].end - st->out.lost.at[i].start;
-	return lost + st->out.end - st->out.sent;
+	return lost;
+}
+
+uint64_t
+stream_backlog(const struct stream *st)
+{
+	return stream_lost(st) + st->out.end - st->out.sent;
 }
 
 bool

@@ -76,6 +76,8 @@ void stream_free(struct stream *st);
 
 /* Whether it has bytes that the windows let go: `credit` is the session's. */
 bool stream_has_data(const struct stream *st, uint64_t credit);
+/* Bytes that are to be sent again. */
+uint64_t stream_lost(const struct stream *st);
 /* Unsent bytes, lost ones included. */
 uint64_t stream_backlog(const struct stream *st);
 

@@ -414,6 +414,36 @@ bbr_begins_anew_at_half(void **state)
 	link_free(l);
 }
 
+/*
+ * Over a long way the queue runs over for a round trip before anybody knows, and for
+ * little longer, also where packets overtake each other, so that some losses were none.
+ */
+static void
+bbr_stops_when_the_queue_runs_over(void **state)
+{
+	const uint64_t rate = 50 * MBIT;
+	const ns_t rtt = 640 * NS_PER_MS;
+	const ns_t jitter[] = {0, 20 * NS_PER_MS};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(jitter); i++) {
+		struct link *l = one_flow(
+			CC_BBR,
+			(struct link_setup){.rate = rate,
+					    .rtt = rtt,
+					    .queue = bytes(rate, 50 * NS_PER_MS),
+					    .jitter = jitter[i]});
+
+		link_mark(l);
+		link_run(l, 15 * NS_PER_SEC);
+		print_message("lost %.2f of what is in flight\n",
+			      (double)link_lost(l, 0) / (double)bytes(rate, rtt));
+		assert_true(link_lost(l, 0) < bytes(rate, rtt) * 5 / 4);
+		assert_in_range(share(l, rate, 5 * NS_PER_SEC), 900, 1010);
+		link_free(l);
+	}
+}
+
 /* A peer may withhold what an RTT is measured by; then none is learnt. */
 static void
 bbr_learns_no_rtt_from_none(void **state)
@@ -473,8 +503,8 @@ round_trip(struct loss_sample *s, const struct cc *c, const struct rtt *r)
 	s->prior_delivered = s->delivered;
 	s->acked = c->cwnd;
 	s->delivered += s->acked;
-	s->lost = 0;
-	s->spurious = s->persistent = false;
+	s->lost = s->spurious = 0;
+	s->persistent = false;
 	s->rate = cc_rate(s->acked, r->latest);
 	return *s;
 }
@@ -573,24 +603,24 @@ cubic_cuts_once_and_undoes(void **state)
 
 	s.now += 10 * NS_PER_MS;
 	s.lost = 0;
-	s.spurious = true;
+	s.spurious = 1000;
 	cc_sample(&c, &s, &r);
 	assert_in_range(c.cwnd, 1000000, 1001000);
 
 	/* It is undone once. */
-	s.spurious = false;
+	s.spurious = 0;
 	lose(&c, &s, &r);
 	(void)round_trip(&s, &c, &r);
 	for (int i = 0; i < 5; i++) {
 		(void)round_trip(&s, &c, &r);
 		cc_sample(&c, &s, &r);
 	}
-	s.spurious = true;
+	s.spurious = 1000;
 	s.acked = 0;
 	cc_sample(&c, &s, &r);
 	assert_in_range(c.cwnd, 700000, 900000);
 
-	s.spurious = false;
+	s.spurious = 0;
 	s.persistent = true;
 	cc_sample(&c, &s, &r);
 	assert_int_equal(c.cwnd, 2000);
@@ -615,7 +645,7 @@ cubic_undoes_in_slow_start(void **state)
 	assert_int_equal(c.cwnd, 14000);
 	(void)round_trip(&s, &c, &r);
 	s.acked = 1000;
-	s.spurious = true;
+	s.spurious = 1000;
 	cc_sample(&c, &s, &r);
 	assert_int_equal(c.cwnd, 21000);
 	(void)round_trip(&s, &c, &r);
@@ -802,7 +832,7 @@ nonsense_stays_within_bounds(void **state)
 			s.prior_in_flight = small_or_large(CC_WINDOW_MAX);
 			s.rate = small_or_large(UINT64_C(1) << 50);
 			s.app_limited = draw64(4) == 0;
-			s.spurious = draw64(20) == 0;
+			s.spurious = draw64(20) == 0 ? 1000 : 0;
 			s.persistent = draw64(50) == 0;
 			if (s.rtt > 0)
 				rtt_sample(&r, s.rtt, 0, s.now);
@@ -893,6 +923,7 @@ main(void)
 		cmocka_unit_test(bbr_bears_small_buffers),
 		cmocka_unit_test(bbr_starts_at_a_known_rate),
 		cmocka_unit_test(bbr_begins_anew_at_half),
+		cmocka_unit_test(bbr_stops_when_the_queue_runs_over),
 		cmocka_unit_test(bbr_learns_no_rtt_from_none),
 		cmocka_unit_test(bbr_tries_again_whatever_is_in_flight),
 		cmocka_unit_test(cubic_grows_as_its_formula),

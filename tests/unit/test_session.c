@@ -146,16 +146,22 @@ hear(struct pair *p)
 	}
 }
 
-/* Everything that it has said on this subflow has come. */
+/* Everything that it has said on this subflow has come, it hears by way of another. */
 static void
-acknowledge(struct pair *p, uint8_t subflow)
+acknowledge_via(struct pair *p, uint8_t via, uint8_t subflow)
 {
 	struct frame f = {.type = FRAME_ACK};
 
 	f.ack.subflow = subflow;
 	f.ack.n_ranges = 1;
 	f.ack.ranges[0].end = p->heard[subflow];
-	assert_int_equal(say(p, subflow, &f), 1);
+	assert_int_equal(say(p, via, &f), 1);
+}
+
+static void
+acknowledge(struct pair *p, uint8_t subflow)
+{
+	acknowledge_via(p, subflow, subflow);
 }
 
 static const struct subflow *
@@ -676,6 +682,69 @@ hear_on(struct pair *p)
 	}
 }
 
+/* There and back by different ways is no round trip of either. */
+static void
+a_detour_is_no_round_trip(void **state)
+{
+	const struct subflow *sf;
+	struct stream *st;
+	struct pair p;
+
+	(void)state;
+	begin_two(&p);
+	sf = session_subflow(p.s, 2);
+	st = session_open(p.s, (const uint8_t *)"x", 1, NULL);
+	assert_non_null(st);
+	write_some(&p, st, MEMORY);
+	hear(&p);
+	assert_true(sf->loss.in_flight > 0);
+	p.now += RTT / 3;
+	acknowledge_via(&p, 1, 2);
+	assert_int_equal(sf->loss.in_flight, 0);
+	assert_int_equal(rtt_minimum(&sf->rtt), RTT);
+	assert_int_equal(sf->cc.bbr.model.min_rtt, RTT);
+	end(&p);
+}
+
+/* New data may take a slow way; what everything waits for does not. */
+static void
+what_was_lost_waits_for_the_fast_way(void **state)
+{
+	const struct chunk lost = {.len = MTU_MAX};
+	struct subflow *fast, *slow;
+	struct stream *st;
+	struct pair p;
+	uint64_t before;
+
+	(void)state;
+	begin_two(&p);
+	fast = p.s->subflows[1];
+	slow = p.s->subflows[2];
+	slow->rtt.srtt = slow->rtt.min[0].value = 10 * RTT;
+	st = session_open(p.s, (const uint8_t *)"x", 1, NULL);
+	assert_non_null(st);
+	write_some(&p, st, MEMORY);
+	hear_on(&p);
+	assert_false(subflow_has_room(fast));
+	slow->cc.cwnd = MEMORY;
+	before = slow->sent;
+	p.now += NS_PER_MS;
+	hear(&p);
+	assert_true(slow->sent > before);
+
+	sendbuf_lost(&st->out, &lost);
+	before = slow->sent;
+	p.now += NS_PER_MS;
+	hear(&p);
+	assert_int_equal(slow->sent, before);
+	p.now += RTT;
+	acknowledge(&p, 1);
+	hear(&p);
+	assert_int_equal(stream_lost(st), 0);
+	assert_true(slow->sent > before);
+	end(&p);
+}
+
 static void
 a_young_stream_goes_first(void **state)
 {
@@ -800,6 +869,8 @@ main(void)
 		cmocka_unit_test(what_was_refused_is_not_acknowledged),
 		cmocka_unit_test(what_is_sent_keeps_the_pace),
 		cmocka_unit_test(silence_gives_the_flight_to_others),
+		cmocka_unit_test(a_detour_is_no_round_trip),
+		cmocka_unit_test(what_was_lost_waits_for_the_fast_way),
 		cmocka_unit_test(a_young_stream_goes_first),
 		cmocka_unit_test(a_tail_is_copied),
 		cmocka_unit_test(what_has_nothing_to_send_is_not_slow),
