@@ -20,7 +20,11 @@ tunnel_udp_reset_streams(struct tunnel_udp *t, const struct udp_session *us)
 	list_for_each_safe (it, &t->base.streams) {
 		struct udp_stream *s = list_entry(it, struct udp_stream, base.node);
 
-		if (s->session == us)
+		if (s->session != us)
+			continue;
+		if (t->is_client && s->state == UDP_STREAM_OPENING)
+			transport_refuse(&s->base, OPEN_NO_TUNNEL);
+		else
 			udp_stream_end(s, true);
 	}
 }

@@ -151,7 +151,7 @@ begin_waiting(struct udp_client *c)
 		struct udp_stream *s = list_entry(it, struct udp_stream, base.node);
 
 		if (s->session == NULL && udp_stream_begin(s, &c->session) < 0)
-			transport_refuse(&s->base, OPEN_FAILED);
+			transport_refuse(&s->base, OPEN_LIMIT);
 	}
 }
 

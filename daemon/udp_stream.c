@@ -3,6 +3,7 @@
 #include "daemon/io/tcp.h"
 #include "daemon/open_request.h"
 #include "daemon/tunnel_udp.h"
+#include "daemon/udp_status.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,15 @@ of(struct tunnel_stream *base)
 
 /* Life */
 
+/* Client: where nobody hears the server it is not the destination that is late. */
+static enum open_status
+why_late(const struct udp_stream *s)
+{
+	if (s->session == NULL || udp_status_active(s->session->core) == 0)
+		return OPEN_NO_TUNNEL;
+	return OPEN_TIMED_OUT;
+}
+
 static void
 on_timer(void *arg)
 {
@@ -34,7 +44,7 @@ on_timer(void *arg)
 	ns_t quiet = loop_now(s->tunnel->base.loop) - s->active_at;
 
 	if (s->state == UDP_STREAM_OPENING)
-		transport_refuse(&s->base, OPEN_TIMED_OUT);
+		transport_refuse(&s->base, why_late(s));
 	else if (quiet >= HALF_CLOSED_LIFE)
 		udp_stream_end(s, true);
 	else
@@ -271,7 +281,7 @@ udp_stream_new(struct tunnel_udp *t, const struct config_host *dest)
 	s->id = transport_next_id(&t->base);
 	s->created_at = loop_now(t->base.loop);
 	transport_add(&t->base, &s->base, &ops);
-	timer_set(&s->timer, OPENING_LIFE);
+	timer_set(&s->timer, CONNECT_DEADLINE);
 	return s;
 }
 
@@ -284,7 +294,8 @@ udp_stream_begin(struct udp_stream *s, struct udp_session *us)
 	s->session = us;
 	s->core = session_open(us->core, request, len, s);
 	if (s->core == NULL)
-		return -ENOMEM;
+		return -ENOBUFS;
+	timer_set(&s->timer, OPENING_LIFE);
 	udp_session_touch(us);
 	pump(s, LOOP_READ | LOOP_WRITE);
 	return 0;
@@ -296,6 +307,7 @@ udp_stream_take(struct udp_stream *s, struct udp_session *us, struct stream *cor
 	s->session = us;
 	s->core = core;
 	core->user = s;
+	timer_set(&s->timer, OPENING_LIFE);
 }
 
 static void

@@ -31,15 +31,17 @@ struct udp_stream {
 	const struct config_listener *from; /* client */
 	struct config_host dest;
 	struct watch watch;
-	struct timer timer; /* of OPENING; then half-closed */
+	struct timer timer; /* of OPENING, first for a session; then half-closed */
 	int fd;
 	uint64_t id, bytes_in, bytes_out; /* from the descriptor, and to it */
 	ns_t created_at, active_at;
 	bool read_ended, write_ended;
 };
 
+/* Client: without a session within CONNECT_DEADLINE it is refused. */
 struct udp_stream *udp_stream_new(struct tunnel_udp *t, const struct config_host *dest);
-/* Client: the session is there, OPEN goes out. Server: it is the core's stream. */
+/* Client: the session is there, OPEN goes out. Server: it is the core's stream.
+ * -ENOBUFS: the session has as many as it may, or no memory. */
 int udp_stream_begin(struct udp_stream *s, struct udp_session *us) MUST_CHECK;
 void udp_stream_take(struct udp_stream *s, struct udp_session *us, struct stream *core);
 void udp_stream_news(struct udp_stream *s, uint8_t news);

@@ -1,0 +1,370 @@
+/*
+ * Streams of the udp transport from end to end: client and server are the real ones,
+ * with their sockets, in one process and in a network namespace of its own.
+ *
+ *	test -- client 127.0.0.1 ~~ session ~~ server 127.0.0.1:4433 -- 10.1.0.1:7
+ *
+ * Nothing answers at 10.9.9.9.
+ */
+#include "tests/unit/unit.h"
+
+#include "daemon/egress.h"
+#include "daemon/io/tcp.h"
+#include "daemon/udp_client.h"
+#include "daemon/udp_server.h"
+#include "tests/unit/addrs.h"
+#include "tests/unit/clients.h"
+#include "tests/unit/clock.h"
+#include "tests/unit/netlab.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PATIENCE (5 * NS_PER_SEC)
+#define SLACK    (2 * NS_PER_SEC) /* of a busy machine */
+
+enum { SERVER_PORT = 4433, PORT = 7, LIMIT = 2 };
+
+/* Who asks the client for a stream. */
+struct asker {
+	struct rig *rig;
+	struct tunnel_stream *stream;
+	ns_t asked_at, told_at;
+	enum open_status status;
+	unsigned n_opened, n_closed;
+};
+
+struct rig {
+	struct loop *loop;
+	struct resolver *resolver;
+	struct netmon *netmon;
+	struct config config; /* the client's */
+	struct config_listener from;
+	struct identity me;
+	struct uplinks *uplinks;
+	struct tunnel *client, *server; /* server: NULL: it does not run */
+	struct clients clients;
+	struct egress *egress;
+	int listener; /* at 10.1.0.1:7 */
+	struct asker askers[LIMIT + 2];
+	size_t n_askers;
+};
+
+static bool
+is_own(void *arg, const struct addr *a)
+{
+	(void)arg;
+	(void)a;
+	return false;
+}
+
+static void
+on_netmon(void *arg)
+{
+	struct rig *r = arg;
+
+	if (r->uplinks != NULL)
+		uplinks_refresh(r->uplinks);
+}
+
+static void
+on_uplink(void *arg, struct uplink *u)
+{
+	struct rig *r = arg;
+
+	if (r->client != NULL)
+		tunnel_uplink_changed(r->client, u);
+}
+
+static void
+set_host(struct config_host *h, const char *host, uint16_t port)
+{
+	snprintf(h->host, sizeof(h->host), "%s", host);
+	h->port = port;
+}
+
+static void
+start_client(struct rig *r)
+{
+	const struct uplinks_handler h = {on_uplink, r};
+	struct errmsg why = {""};
+	struct transport *t;
+
+	r->config.role = ROLE_CLIENT;
+	r->config.max_streams = 100;
+	strcpy(r->config.uplinks[0].name, "fibre");
+	strcpy(r->config.uplinks[0].interface, "lo");
+	r->config.n_uplinks = 1;
+	set_host(&r->config.server.endpoints[0], "127.0.0.1", SERVER_PORT);
+	r->config.server.n_endpoints = 1;
+	memcpy(r->config.server.public_key, r->clients.server_pub, CRYPTO_KEY_LEN);
+	memcpy(r->me.private_key, r->clients.priv[0], CRYPTO_KEY_LEN);
+	r->me.config = &r->config;
+	r->from.transport = TRANSPORT_UDP;
+	r->uplinks = uplinks_new(r->loop, &r->config, r->netmon, &h, &why);
+	assert_non_null(r->uplinks);
+	r->client = tunnel_new(r->config.max_streams);
+	assert_non_null(r->client);
+	t = udp_client_new(r->loop, &r->me, r->uplinks, r->resolver, &why);
+	assert_non_null(t);
+	tunnel_add(r->client, TRANSPORT_UDP, t);
+}
+
+static void
+start_server(struct rig *r)
+{
+	struct errmsg why = {""};
+	struct transport *t;
+
+	r->server = tunnel_new(r->clients.config.max_streams);
+	assert_non_null(r->server);
+	t = udp_server_new(r->loop, &r->clients.known, r->egress, &why);
+	if (t == NULL)
+		fail_msg("%s", why.text);
+	tunnel_add(r->server, TRANSPORT_UDP, t);
+}
+
+static void
+stop_server(struct rig *r)
+{
+	tunnel_free(r->server);
+	r->server = NULL;
+}
+
+static int
+setup(void **state)
+{
+	const struct acl_machine machine = {is_own, NULL};
+	struct rig *r = calloc(1, sizeof(*r));
+	struct config_peer *peer;
+	struct errmsg why = {""};
+	struct addr at;
+
+	assert_non_null(r);
+	*state = r;
+	netlab_sh(NETLAB_CLIENT,
+		  "ip link set lo up && ip route replace 10.9.9.9/32 dev lo");
+	clients_init(&r->clients, 1);
+	peer = &r->clients.peers[0];
+	peer->max_streams = LIMIT;
+	assert_int_equal(prefix_parse("10.0.0.0/8", &peer->allow_private[0]), 0);
+	peer->n_allow_private = 1;
+	r->clients.config.listen[0] = addrs_of("127.0.0.1:4433");
+	r->clients.config.n_listen = 1;
+	r->loop = loop_new();
+	r->resolver = resolver_new(r->loop, NULL);
+	r->egress = egress_new(r->loop, r->resolver, &machine);
+	r->netmon = netmon_new(r->loop, on_netmon, r, &why);
+	assert_non_null(r->egress);
+	assert_non_null(r->netmon);
+	at = addrs_of("10.1.0.1:7");
+	r->listener = tcp_listen(TCP_PLAIN, &at, 4);
+	assert_true(r->listener >= 0);
+	start_client(r);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct rig *r = *state;
+
+	tunnel_free(r->client);
+	tunnel_free(r->server);
+	egress_free(r->egress);
+	clients_done(&r->clients);
+	uplinks_free(r->uplinks);
+	netmon_free(r->netmon);
+	resolver_free(r->resolver);
+	loop_free(r->loop);
+	close(r->listener);
+	free(r);
+	return 0;
+}
+
+static void
+on_opened(void *arg, enum open_status status)
+{
+	struct asker *a = arg;
+
+	a->n_opened++;
+	a->status = status;
+	a->told_at = loop_now(a->rig->loop);
+}
+
+static void
+on_closed(void *arg)
+{
+	struct asker *a = arg;
+
+	a->n_closed++;
+}
+
+/* NULL: there is no stream for it. */
+static struct asker *
+ask(struct rig *r, const char *host)
+{
+	struct asker *a = &r->askers[r->n_askers++];
+	const struct tunnel_user user = {
+		.on_opened = on_opened, .on_closed = on_closed, .arg = a};
+	struct config_host dest;
+
+	assert_true(r->n_askers <= ARRAY_LEN(r->askers));
+	set_host(&dest, host, PORT);
+	*a = (struct asker){.rig = r, .asked_at = loop_now(r->loop)};
+	a->stream = tunnel_open(r->client, &dest, &r->from, &user);
+	return a->stream != NULL ? a : NULL;
+}
+
+static bool
+is_told(void *arg)
+{
+	const struct asker *a = arg;
+
+	return a->n_opened > 0;
+}
+
+static bool
+is_closed(void *arg)
+{
+	const struct asker *a = arg;
+
+	return a->n_closed > 0;
+}
+
+static bool
+server_has_all(void *arg)
+{
+	const struct rig *r = arg;
+	struct tunnel_counters c;
+
+	tunnel_counters_get(r->server, &c);
+	return c.streams == r->n_askers;
+}
+
+static void
+assert_answer(struct asker *a, enum open_status status)
+{
+	assert_true(netlab_run(a->rig->loop, is_told, a, PATIENCE));
+	assert_int_equal(a->status, status);
+	if (status != OPEN_OK)
+		assert_true(netlab_run(a->rig->loop, is_closed, a, PATIENCE));
+	assert_int_equal(a->n_opened, 1);
+}
+
+/* So much later, and still nothing. */
+static void
+assert_waits(struct asker *a, ns_t span)
+{
+	clock_skip(span);
+	netlab_run_for(a->rig->loop, 5 * NS_PER_MS);
+	assert_int_equal(a->n_opened, 0);
+	assert_int_equal(a->n_closed, 0);
+}
+
+static void
+is_refused_when_no_session_comes(void **state)
+{
+	struct rig *r = *state;
+	struct asker *a = ask(r, "10.1.0.1");
+	struct tunnel_counters c;
+
+	assert_non_null(a);
+	assert_waits(a, CONNECT_DEADLINE - SLACK);
+	clock_skip(SLACK);
+	assert_answer(a, OPEN_NO_TUNNEL);
+	assert_true(a->told_at - a->asked_at >= CONNECT_DEADLINE);
+	assert_true(a->told_at - a->asked_at < CONNECT_DEADLINE + SLACK);
+	tunnel_counters_get(r->client, &c);
+	assert_int_equal(c.streams, 0);
+	assert_int_equal(c.streams_refused, 1);
+}
+
+/* Each side has its own time to answer in, which begins when it was asked. */
+static void
+has_time_for_an_answer_behind_a_late_session(void **state)
+{
+	struct rig *r = *state;
+	struct asker *a = ask(r, "10.9.9.9");
+
+	assert_non_null(a);
+	assert_waits(a, CONNECT_DEADLINE / 2);
+	start_server(r);
+	assert_true(netlab_run(r->loop, server_has_all, r, PATIENCE));
+	assert_waits(a, CONNECT_DEADLINE - SLACK);
+	clock_skip(SLACK);
+	assert_answer(a, OPEN_TIMED_OUT);
+	assert_true(a->told_at - a->asked_at >= CONNECT_DEADLINE * 3 / 2);
+}
+
+static void
+is_refused_when_the_server_falls_silent(void **state)
+{
+	struct rig *r = *state;
+	struct asker *a;
+
+	start_server(r);
+	a = ask(r, "10.9.9.9");
+	assert_non_null(a);
+	assert_true(netlab_run(r->loop, server_has_all, r, PATIENCE));
+	netlab_sh(NETLAB_CLIENT, "ip link set lo down");
+	assert_waits(a, CONNECT_DEADLINE + 5 * NS_PER_SEC - SLACK);
+	clock_skip(SLACK);
+	assert_answer(a, OPEN_NO_TUNNEL);
+}
+
+static void
+those_that_waited_are_no_more_than_the_limit(void **state)
+{
+	struct rig *r = *state;
+	struct asker *a = r->askers;
+
+	for (size_t i = 0; i < LIMIT + 1; i++)
+		assert_non_null(ask(r, "10.1.0.1"));
+	start_server(r);
+	for (size_t i = 0; i < LIMIT; i++)
+		assert_answer(&a[i], OPEN_OK);
+	assert_answer(&a[LIMIT], OPEN_LIMIT);
+	assert_null(ask(r, "10.1.0.1"));
+}
+
+static void
+a_session_that_ends_leaves_no_stream(void **state)
+{
+	struct asker *opening, *open;
+	struct rig *r = *state;
+
+	start_server(r);
+	open = ask(r, "10.1.0.1");
+	assert_non_null(open);
+	assert_answer(open, OPEN_OK);
+	opening = ask(r, "10.9.9.9");
+	assert_non_null(opening);
+	assert_true(netlab_run(r->loop, server_has_all, r, PATIENCE));
+	stop_server(r);
+	assert_answer(opening, OPEN_NO_TUNNEL);
+	assert_true(netlab_run(r->loop, is_closed, open, PATIENCE));
+	assert_int_equal(open->n_opened, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(is_refused_when_no_session_comes),
+		TEST(has_time_for_an_answer_behind_a_late_session),
+		TEST(is_refused_when_the_server_falls_silent),
+		TEST(those_that_waited_are_no_more_than_the_limit),
+		TEST(a_session_that_ends_leaves_no_stream),
+	};
+
+	if (!netlab_init())
+		return 77;
+	netlab_sh(NETLAB_CLIENT, "ip addr add 10.1.0.1/32 dev lo");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
