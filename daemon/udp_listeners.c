@@ -38,24 +38,12 @@ on_ready(void *arg, int what)
 {
 	struct udp_listener *ln = arg;
 	struct udp_listeners *ls = ln->all;
-	size_t bytes = 0;
+	struct udp_turn turn = {0};
 	struct udp_burst b;
 
 	(void)what;
-	for (int messages = 0;
-	     messages < UDP_TURN_MESSAGES && bytes < UDP_TURN_BYTES;) {
-		int n = udp_receive(&ln->sock, ls->inbox);
-
-		if (n <= 0)
-			return;
-		messages += n;
-		while (udp_inbox_next(ls->inbox, &b)) {
-			bytes += b.len;
-			ls->on_burst(ls->arg, &ln->sock, &b);
-		}
-		if (!udp_inbox_is_full(ls->inbox))
-			return;
-	}
+	while (udp_take(&turn, &ln->sock, ls->inbox, &b) > 0)
+		ls->on_burst(ls->arg, &ln->sock, &b);
 }
 
 static int

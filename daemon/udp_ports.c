@@ -39,26 +39,17 @@ on_ready(void *arg, int what)
 {
 	struct udp_port *p = arg;
 	const struct udp_ports_handler *h = &p->all->handler;
-	struct udp_inbox *inbox = p->all->inbox;
-	size_t bytes = 0;
+	struct udp_turn turn = {0};
+	struct udp_burst b;
+	int n = 0;
 
 	(void)what;
-	for (int messages = 0;
-	     messages < UDP_TURN_MESSAGES && bytes < UDP_TURN_BYTES;) {
-		struct udp_burst b;
-		int n = udp_receive(&p->sock, inbox);
-
-		if (n < 0) {
-			lose(p);
-			return;
-		}
-		while (p->open && udp_inbox_next(inbox, &b)) {
-			bytes += b.len;
-			hear(p, b.data, b.len, b.packet);
-		}
-		messages += n;
-		if (!p->open || !udp_inbox_is_full(inbox))
-			break;
+	/* What it hears may close it. */
+	while (p->open && (n = udp_take(&turn, &p->sock, p->all->inbox, &b)) > 0)
+		hear(p, b.data, b.len, b.packet);
+	if (n < 0) {
+		lose(p);
+		return;
 	}
 	/* ICMP can be forged: it is a reason to ask, no more. */
 	if (p->open && udp_take_soft(&p->sock) < 0)

@@ -552,3 +552,24 @@ udp_inbox_next(struct udp_inbox *box, struct udp_burst *ret_burst)
 	*ret_burst = box->bursts[box->next++];
 	return true;
 }
+
+int
+udp_take(struct udp_turn *t, struct udp_sock *s, struct udp_inbox *box,
+	 struct udp_burst *ret_burst)
+{
+	/* Before its first messages the inbox may hold what another socket left. */
+	while (t->messages == 0 || !udp_inbox_next(box, ret_burst)) {
+		int n;
+
+		if (t->messages > 0 &&
+		    (!udp_inbox_is_full(box) || t->messages >= UDP_TURN_MESSAGES ||
+		     t->bytes >= UDP_TURN_BYTES))
+			return 0;
+		n = udp_receive(s, box);
+		if (n <= 0)
+			return n;
+		t->messages += (unsigned)n;
+	}
+	t->bytes += ret_burst->len;
+	return 1;
+}

@@ -15,11 +15,11 @@
  *          listens on; one on a wildcard answers from the address that was asked.
  *          Packets are never fragmented; any size up to the device's MTU leaves,
  *          whatever ICMP says of the path (IP_PMTUDISC_PROBE).
- * Bounds:  an inbox has room for UDP_INBOX_MESSAGES of 64 KiB. A wake-up should
- *          take UDP_TURN_MESSAGES or UDP_TURN_BYTES, whichever comes first, and
- *          leave the rest to the loop's next turn.
+ * Bounds:  an inbox has room for UDP_INBOX_MESSAGES of 64 KiB. A wake-up takes
+ *          UDP_TURN_MESSAGES or UDP_TURN_BYTES, whichever comes first, and leaves
+ *          the rest to the loop's next turn; see udp_take().
  * Owner:   the caller embeds the socket; one inbox serves any number of them.
- *          What udp_inbox_next() points at lives until the next udp_receive().
+ *          What a burst from it points at lives until the next udp_receive().
  * Errors:  0, a count, or -errno as the kernel gave it.
  * Source:  udp(7), ip(7), ipv6(7); RFC 8899 for the caller's search for the MTU.
  */
@@ -118,5 +118,17 @@ int udp_receive(struct udp_sock *s, struct udp_inbox *box) MUST_CHECK;
 bool udp_inbox_is_full(const struct udp_inbox *box);
 /* False: there are no more. Empty datagrams are left out. */
 bool udp_inbox_next(struct udp_inbox *box, struct udp_burst *ret_burst);
+
+/* What one wake-up has taken; zeroed at first. */
+struct udp_turn {
+	unsigned messages;
+	size_t bytes;
+};
+/*
+ * 1: the next burst of what waits in the socket. 0: there is none, or the turn has
+ * had its share. Else as udp_receive(). What the caller leaves of a turn is gone.
+ */
+int udp_take(struct udp_turn *t, struct udp_sock *s, struct udp_inbox *box,
+	     struct udp_burst *ret_burst) MUST_CHECK;
 
 #endif

@@ -679,6 +679,52 @@ test_inbox(void **state)
 	udp_close(&server);
 }
 
+static unsigned
+bursts_of_a_turn(struct udp_sock *s, size_t len)
+{
+	struct udp_turn turn = {0};
+	struct udp_burst got;
+	unsigned n = 0;
+	int more;
+
+	for (; (more = udp_take(&turn, s, inbox, &got)) > 0; n++)
+		assert_int_equal(got.len, len);
+	assert_int_equal(more, 0);
+	return n;
+}
+
+static void
+test_turns(void **state)
+{
+	struct udp_sock server = open_server(C, "127.0.0.1", 0);
+	struct udp_sock other = open_server(C, "127.0.0.1", 0);
+	struct udp_sock client = open_client("lo", "127.0.0.1", server.local.port);
+	struct udp_burst got, b = burst(9, 9);
+	struct udp_turn turn = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < UDP_TURN_MESSAGES + 5; i++)
+		send_whole(&client, &b);
+	assert_int_equal(bursts_of_a_turn(&server, 9), UDP_TURN_MESSAGES);
+	assert_int_equal(bursts_of_a_turn(&server, 9), 5);
+	assert_int_equal(bursts_of_a_turn(&server, 9), 0);
+	/* A share of bytes is full here before one of messages. */
+	b = burst(65507, 65507);
+	for (unsigned i = 0; i < UDP_INBOX_MESSAGES + 2; i++)
+		send_whole(&client, &b);
+	assert_int_equal(bursts_of_a_turn(&server, 65507), UDP_INBOX_MESSAGES);
+	assert_int_equal(bursts_of_a_turn(&server, 65507), 2);
+	/* A turn that was broken off leaves nothing for another socket's. */
+	for (unsigned i = 0; i < 3; i++)
+		send_whole(&client, &b);
+	assert_int_equal(udp_take(&turn, &server, inbox, &got), 1);
+	assert_int_equal(bursts_of_a_turn(&other, 9), 0);
+	udp_close(&client);
+	udp_close(&other);
+	udp_close(&server);
+	assert_int_equal(udp_take(&(struct udp_turn){0}, &server, inbox, &got), -EBADF);
+}
+
 static void
 expect_options(const struct udp_sock *s, int level, int discover, int probe)
 {
@@ -865,6 +911,7 @@ main(void)
 		cmocka_unit_test(test_dropped_by_the_device),
 		cmocka_unit_test(test_refused_by_a_firewall),
 		cmocka_unit_test(test_inbox),
+		cmocka_unit_test(test_turns),
 		cmocka_unit_test(test_opening),
 		cmocka_unit_test(test_rate),
 	};
