@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "daemon/choice.h"
 #include "daemon/control.h"
+#include "daemon/descriptors.h"
 #include "daemon/egress.h"
 #include "daemon/io/resolver.h"
 #include "daemon/io/service.h"
@@ -18,8 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { DESCRIPTORS_RESERVED = 256 };
 
 static void
 on_netmon(void *arg)
@@ -193,20 +192,6 @@ new_client(struct proxy *p, struct errmsg *why)
 	return p->ingress == NULL ? -EINVAL : 0;
 }
 
-/* Two descriptors a stream, and one for each leg in the pool. */
-static int
-check_descriptors(const struct config *c, unsigned limit, struct errmsg *why)
-{
-	if (2ULL * c->max_streams + DESCRIPTORS_RESERVED <= limit)
-		return 0;
-	return errmsg_set(
-		why, -EMFILE,
-		"max_streams = %u needs %llu descriptors and the limit is %u: "
-		"lower it to %u, or raise LimitNOFILE",
-		c->max_streams, 2ULL * c->max_streams + DESCRIPTORS_RESERVED, limit,
-		(limit - DESCRIPTORS_RESERVED) / 2);
-}
-
 static int
 new_base(struct proxy *p, struct errmsg *why)
 {
@@ -282,7 +267,7 @@ build(struct proxy *p, struct errmsg *why)
 
 	if (limit < 0)
 		return errmsg_set(why, limit, "descriptor limit: %s", strerror(-limit));
-	err = check_descriptors(p->config, (unsigned)limit, why);
+	err = descriptors_check(p->config, (unsigned)limit, why);
 	if (err == 0)
 		err = new_signals(p, why);
 	if (err < 0)
