@@ -1,7 +1,8 @@
 #include "tests/unit/netlab.h"
-#include "tests/unit/addrs.h"
 
 #include "daemon/io/tcp.h"
+#include "tests/unit/addrs.h"
+#include "tests/unit/spin.h"
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>
@@ -164,46 +165,6 @@ netlab_tx_bytes(enum netlab_side side, const char *interface)
 	return tx;
 }
 
-struct run {
-	struct loop *loop;
-	struct timer timer;
-	bool (*done)(void *arg);
-	void *arg;
-	ns_t until;
-	bool is_done;
-};
-
-static void
-on_tick(void *arg)
-{
-	struct run *r = arg;
-
-	r->is_done = r->done != NULL && r->done(r->arg);
-	if (r->is_done || loop_now(r->loop) >= r->until)
-		loop_stop(r->loop);
-	else
-		timer_set(&r->timer, NS_PER_MS);
-}
-
-bool
-netlab_run(struct loop *l, bool (*done)(void *arg), void *arg, ns_t patience)
-{
-	struct run r = {.loop = l, .done = done, .arg = arg};
-
-	r.until = loop_now(l) + patience;
-	assert_int_equal(timer_init(&r.timer, l, on_tick, &r), 0);
-	timer_set(&r.timer, 0);
-	assert_int_equal(loop_run(l), 0);
-	timer_done(&r.timer);
-	return r.is_done;
-}
-
-void
-netlab_run_for(struct loop *l, ns_t span)
-{
-	(void)netlab_run(l, NULL, NULL, span);
-}
-
 int
 netlab_listen(void)
 {
@@ -252,8 +213,8 @@ netlab_connect_to(struct loop *l, int listener, const char *server, const char *
 	c.leg.client = tcp_connect_start(&how);
 	assert_true(c.leg.client >= 0);
 	while (write(c.leg.client, "c", 1) < 0)
-		netlab_run_for(l, NS_PER_MS);
-	assert_true(netlab_run(l, is_connected, &c, 5 * NS_PER_SEC));
+		spin_for(l, NS_PER_MS);
+	assert_true(spin_until(l, is_connected, &c, 5 * NS_PER_SEC));
 	return c.leg;
 }
 

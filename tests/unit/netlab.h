@@ -40,8 +40,4 @@ struct netlab_leg netlab_connect(struct loop *l, int listener, int n);
 struct netlab_leg
 netlab_connect_to(struct loop *l, int listener, const char *server, const char *device);
 
-/* Runs the loop until `done` says so; false after `patience`. */
-bool netlab_run(struct loop *l, bool (*done)(void *arg), void *arg, ns_t patience);
-void netlab_run_for(struct loop *l, ns_t span);
-
 #endif

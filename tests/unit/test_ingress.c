@@ -11,6 +11,7 @@
 #include "common/bytes.h"
 #include "daemon/ingress.h"
 #include "daemon/io/tcp.h"
+#include "tests/unit/spin.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -40,7 +41,6 @@ struct tunnel {
 
 struct fixture {
 	struct loop *loop;
-	struct timer tick;
 	struct tunnel tunnel;
 	struct config *config;
 	struct ingress *ingress;
@@ -99,12 +99,6 @@ tunnel_stream_abort(struct tunnel_stream *s)
 }
 
 static void
-stop_loop(void *arg)
-{
-	loop_stop(arg);
-}
-
-static void
 add_listener(struct fixture *f, const char *name, enum config_ingress type, bool login)
 {
 	struct config_listener *ln = &f->config->listeners[f->config->n_listeners++];
@@ -142,7 +136,6 @@ setup(void **state)
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &f->limit), 0);
 	f->loop = loop_new();
 	assert_non_null(f->loop);
-	assert_int_equal(timer_init(&f->tick, f->loop, stop_loop, f->loop), 0);
 	f->config = calloc(1, sizeof(*f->config));
 	add_listener(f, "forward", INGRESS_FORWARD, false);
 	add_listener(f, "socks", INGRESS_SOCKS5, false);
@@ -162,7 +155,6 @@ teardown(void **state)
 
 	setrlimit(RLIMIT_NOFILE, &f->limit);
 	ingress_free(f->ingress);
-	timer_done(&f->tick);
 	loop_free(f->loop);
 	for (size_t i = 0; i < f->tunnel.n; i++) {
 		if (f->tunnel.streams[i]->fd >= 0)
@@ -191,8 +183,7 @@ teardown(void **state)
 static void
 turn(struct fixture *f)
 {
-	timer_set(&f->tick, NS_PER_MS);
-	assert_int_equal(loop_run(f->loop), 0);
+	spin_for(f->loop, NS_PER_MS);
 }
 
 static int

@@ -3,6 +3,7 @@
 #include "daemon/io/loop.h"
 #include "tests/unit/clock.h"
 #include "tests/unit/seed.h"
+#include "tests/unit/spin.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -44,24 +45,6 @@ one_turn(struct loop *l)
 
 	loop_defer(l, &s.d, stop_run);
 	assert_int_equal(loop_run(l), 0);
-}
-
-static void
-stop_on_expire(void *arg)
-{
-	loop_stop(arg);
-}
-
-/* Nothing in these tests takes long; a loop that waits for ever is a failure. */
-static void
-run_for(struct loop *l, ns_t span)
-{
-	struct timer end = {0};
-
-	assert_int_equal(timer_init(&end, l, stop_on_expire, l), 0);
-	timer_set(&end, span);
-	assert_int_equal(loop_run(l), 0);
-	timer_done(&end);
 }
 
 struct end {
@@ -168,7 +151,7 @@ test_the_object_may_go_in_its_own_callback(void **state)
 	watch_want(&e->w, LOOP_WRITE);
 	assert_int_equal(timer_init(t, l, heap_expire, t), 0);
 	timer_set(t, 0);
-	run_for(l, 5 * NS_PER_MS);
+	spin_for(l, 5 * NS_PER_MS);
 	loop_free(l);
 }
 
@@ -227,7 +210,7 @@ test_a_hangup_does_not_spin_when_nothing_is_wanted(void **state)
 	watch_want(&e.w, LOOP_READ);
 	watch_want(&e.w, 0);
 	close(e.fds[1]);
-	run_for(l, 5 * NS_PER_MS);
+	spin_for(l, 5 * NS_PER_MS);
 	assert_int_equal(e.calls, 0);
 	watch_want(&e.w, LOOP_READ);
 	one_turn(l);
@@ -500,10 +483,10 @@ test_timers_in_order_and_replaced(void **state)
 	alarm_set(&d, -5);
 	d.due_at = 0;
 	d.again = 2;
-	run_for(l, 15 * NS_PER_MS);
+	spin_for(l, 15 * NS_PER_MS);
 	assert_string_equal(t.s, "dddba");
 	alarm_set(&a, NS_NEVER - 1); /* far, but no overflow */
-	run_for(l, NS_PER_MS);
+	spin_for(l, NS_PER_MS);
 	assert_true(timer_is_set(&a.timer));
 	timer_done(&a.timer);
 	timer_done(&a.timer);
@@ -528,7 +511,7 @@ test_a_timer_stopped_in_the_turn_of_its_expiry(void **state)
 	alarm_set(&a, 0);
 	alarm_set(&b, 0);
 	busy_wait(l, NS_PER_MS);
-	run_for(l, NS_PER_MS);
+	spin_for(l, NS_PER_MS);
 	assert_int_equal(strlen(t.s), 1);
 	timer_done(&a.timer);
 	timer_done(&b.timer);
@@ -548,7 +531,7 @@ test_timers_count_from_now(void **state)
 	alarm_init(&fast, l, &t, 'f');
 	slow.sets = &fast;
 	alarm_set(&slow, 0);
-	run_for(l, 20 * NS_PER_MS);
+	spin_for(l, 20 * NS_PER_MS);
 	assert_string_equal(t.s, "sf");
 	timer_done(&slow.timer);
 	timer_done(&fast.timer);
@@ -569,10 +552,10 @@ test_timers_of_time_that_was_skipped(void **state)
 	alarm_set(&due, 7200 * NS_PER_SEC);
 	due.due_at = loop_now(l) + 7199 * NS_PER_SEC;
 	alarm_set(&later, 7260 * NS_PER_SEC);
-	run_for(l, NS_PER_MS);
+	spin_for(l, NS_PER_MS);
 	assert_string_equal(t.s, "");
 	clock_skip(7200 * NS_PER_SEC);
-	run_for(l, NS_PER_MS);
+	spin_for(l, NS_PER_MS);
 	assert_string_equal(t.s, "d");
 	timer_done(&due.timer);
 	timer_done(&later.timer);

@@ -3,6 +3,7 @@
 #include "daemon/io/mptcp_info.h"
 #include "daemon/io/tcp.h"
 #include "tests/unit/netlab.h"
+#include "tests/unit/spin.h"
 
 #include <netinet/in.h>
 #include <string.h>
@@ -82,10 +83,10 @@ test_figures(void **state)
 		ssize_t n = read(f->leg.server, drain, sizeof(drain));
 
 		got += n > 0 ? (size_t)n : 0;
-		netlab_run_for(f->loop, NS_PER_MS);
+		spin_for(f->loop, NS_PER_MS);
 	}
 	assert_int_equal(got, sizeof(block));
-	netlab_run_for(f->loop, 100 * NS_PER_MS); /* the last acknowledgement */
+	spin_for(f->loop, 100 * NS_PER_MS); /* the last acknowledgement */
 	assert_int_equal(mptcp_info_get(f->leg.client, &info), 0);
 	assert_int_equal(mptcp_info_get_by_parts(f->leg.client, &older), 0);
 	check_same(&info, &older);
@@ -113,8 +114,8 @@ test_two_subflows(void **state)
 	netlab_sh(NETLAB_CLIENT, "ip mptcp endpoint add 10.0.2.1 dev c2 subflow");
 	netlab_sh(NETLAB_SERVER, "ip mptcp limits set subflow 2 add_addr_accepted 2");
 	leg = netlab_connect(f->loop, f->listener, 1);
-	assert_true(netlab_run(f->loop, two_subflows, &leg.client, 3 * NS_PER_SEC));
-	netlab_run_for(f->loop, 50 * NS_PER_MS);
+	assert_true(spin_until(f->loop, two_subflows, &leg.client, 3 * NS_PER_SEC));
+	spin_for(f->loop, 50 * NS_PER_MS);
 	assert_int_equal(mptcp_info_get(leg.client, &info), 0);
 	assert_int_equal(mptcp_info_get_by_parts(leg.client, &older), 0);
 	check_same(&info, &older);
@@ -139,7 +140,7 @@ test_plain_tcp_is_told(void **state)
 	fd = tcp_connect_start(&how);
 	assert_true(fd >= 0);
 	for (int i = 0; i < 1000 && end == -EAGAIN; i++) {
-		netlab_run_for(f->loop, NS_PER_MS);
+		spin_for(f->loop, NS_PER_MS);
 		end = tcp_accept(f->listener, &from);
 	}
 	assert_true(end >= 0);
@@ -160,7 +161,7 @@ test_plain_tcp_is_told(void **state)
 	fd = tcp_connect_start(&how);
 	assert_true(fd >= 0);
 	for (int i = 0; i < 1000 && tcp_connect_result(fd) < 0; i++)
-		netlab_run_for(f->loop, NS_PER_MS);
+		spin_for(f->loop, NS_PER_MS);
 	assert_int_equal(mptcp_info_get(fd, &info), -EOPNOTSUPP);
 	assert_int_equal(mptcp_info_get_by_parts(fd, &info), -EOPNOTSUPP);
 	assert_int_equal(mptcp_info_token(fd, &token), -EOPNOTSUPP);

@@ -4,6 +4,7 @@
 #include "daemon/io/mptcp_pm.h"
 #include "daemon/io/tcp.h"
 #include "tests/unit/netlab.h"
+#include "tests/unit/spin.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -134,7 +135,7 @@ await(struct side *s, enum mptcp_pm_event_type type, uint32_t token)
 {
 	struct awaited w = {s, type, token, NULL};
 
-	if (!netlab_run(s->loop, has_come, &w, PATIENCE))
+	if (!spin_until(s->loop, has_come, &w, PATIENCE))
 		fail_msg("event %d of %08x has not come", (int)type, token);
 	return *w.found;
 }
@@ -154,7 +155,7 @@ ask(struct side *s, const struct mptcp_pm_request *req)
 	s->n_events = 0;
 	assert_int_equal(mptcp_pm_send(s->pm, req), 0);
 	assert_int_equal(s->n_results, 0);
-	assert_true(netlab_run(s->loop, has_answer, s, PATIENCE));
+	assert_true(spin_until(s->loop, has_answer, s, PATIENCE));
 	assert_int_equal(s->n_results, 1);
 	assert_true(s->result.cookie == req->cookie);
 	return s->result.err;
@@ -203,11 +204,11 @@ check_bytes_pass(struct fixture *f)
 
 	assert_int_equal(write(f->leg.client, &byte, 1), 1);
 	for (int i = 0; i < 1000 && read(f->leg.server, &byte, 1) != 1; i++)
-		netlab_run_for(f->loop, NS_PER_MS);
+		spin_for(f->loop, NS_PER_MS);
 	assert_int_equal(byte, 'x');
 	assert_int_equal(write(f->leg.server, "y", 1), 1);
 	for (int i = 0; i < 1000 && read(f->leg.client, &byte, 1) != 1; i++)
-		netlab_run_for(f->loop, NS_PER_MS);
+		spin_for(f->loop, NS_PER_MS);
 	assert_int_equal(byte, 'y');
 }
 
@@ -285,7 +286,7 @@ test_join_and_leave(void **state)
 	assert_int_equal(count_subflows(f->leg.server), 2);
 	check_bytes_pass(f);
 	remove_and_destroy(f, &up);
-	assert_true(netlab_run(f->loop, one_subflow_each, f, PATIENCE));
+	assert_true(spin_until(f->loop, one_subflow_each, f, PATIENCE));
 	check_bytes_pass(f);
 }
 
@@ -301,7 +302,7 @@ test_join_again(void **state)
 		assert_int_equal(up.local_id, 2);
 		assert_int_equal(count_subflows(f->leg.client), 2);
 		remove_and_destroy(f, &up);
-		assert_true(netlab_run(f->loop, one_subflow_each, f, PATIENCE));
+		assert_true(spin_until(f->loop, one_subflow_each, f, PATIENCE));
 	}
 	check_bytes_pass(f);
 }
@@ -317,18 +318,18 @@ test_first_subflow_leaves_and_returns(void **state)
 	assert_int_equal(tcp_remote(f->leg.client, &first.remote), 0);
 	up = join(f, 2, 2);
 	remove_and_destroy(f, &first);
-	assert_true(netlab_run(f->loop, one_subflow_each, f, PATIENCE));
+	assert_true(spin_until(f->loop, one_subflow_each, f, PATIENCE));
 	check_bytes_pass(f);
 	for (int i = 0; i < 5; i++) {
 		first = join(f, 1, 1);
 		assert_int_equal(first.local_id, 1);
 		check_bytes_pass(f);
 		remove_and_destroy(f, &up);
-		assert_true(netlab_run(f->loop, one_subflow_each, f, PATIENCE));
+		assert_true(spin_until(f->loop, one_subflow_each, f, PATIENCE));
 		check_bytes_pass(f);
 		up = join(f, 2, 2);
 		remove_and_destroy(f, &first);
-		assert_true(netlab_run(f->loop, one_subflow_each, f, PATIENCE));
+		assert_true(spin_until(f->loop, one_subflow_each, f, PATIENCE));
 		check_bytes_pass(f);
 	}
 }
@@ -424,18 +425,18 @@ test_full_and_overrun(void **state)
 			assert_int_equal(mptcp_pm_send(f->client.pm, &req), 0);
 		}
 		assert_int_equal(mptcp_pm_send(f->client.pm, &req), -ENOBUFS);
-		assert_true(netlab_run(f->loop, all_answered, &f->client, PATIENCE));
+		assert_true(spin_until(f->loop, all_answered, &f->client, PATIENCE));
 		assert_int_equal(f->client.result.err, 0);
 		assert_int_equal(f->client.result.cookie, MPTCP_PM_PENDING_MAX - 1);
 	}
-	netlab_run_for(other, 300 * NS_PER_MS);
+	spin_for(other, 300 * NS_PER_MS);
 	assert_int_equal(deaf.n_overruns, 1);
 	assert_int_equal(f->server.n_overruns, 0);
 	/* And it goes on. */
 	req.backup = !req.backup;
 	deaf.n_priorities = 0;
 	assert_int_equal(mptcp_pm_send(f->client.pm, &req), 0);
-	netlab_run_for(other, 100 * NS_PER_MS);
+	spin_for(other, 100 * NS_PER_MS);
 	assert_int_equal(deaf.n_priorities, 1);
 	mptcp_pm_free(deaf.pm);
 	loop_free(other);

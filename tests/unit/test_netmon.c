@@ -3,6 +3,7 @@
 #include "daemon/io/netmon.h"
 #include "tests/unit/addrs.h"
 #include "tests/unit/netlab.h"
+#include "tests/unit/spin.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -85,7 +86,7 @@ as_expected(void *arg)
 static void
 expect(const struct expected *e)
 {
-	if (!netlab_run(e->f->loop, as_expected, (void *)e, PATIENCE))
+	if (!spin_until(e->f->loop, as_expected, (void *)e, PATIENCE))
 		fail_msg("%s: not there=%d up=%d carrier=%d %s=%d", e->name, e->there,
 			 e->up, e->carrier, e->addr != NULL ? e->addr : "",
 			 e->has_addr);
@@ -198,16 +199,16 @@ test_hundreds(void **state)
 		  "for i in $(seq 150); do echo link add m$i type veth peer name n$i;"
 		  "echo link set m$i up; echo addr add 10.9.$i.1/24 dev m$i;"
 		  "done | ip -batch -");
-	assert_true(netlab_run(f->loop, some_are_left_out, f, PATIENCE));
+	assert_true(spin_until(f->loop, some_are_left_out, f, PATIENCE));
 	assert_int_equal(netmon_count(f->m), NETMON_INTERFACES_MAX);
 	netlab_sh(NETLAB_CLIENT, "for i in $(seq 60); do echo link del m$i;"
 				 "done | ip -batch -");
 	/* What was left out has its place now. */
-	assert_true(netlab_run(f->loop, all_are_listed, f, PATIENCE));
+	assert_true(spin_until(f->loop, all_are_listed, f, PATIENCE));
 	check_same_as_fresh(f);
 	netlab_sh(NETLAB_CLIENT, "for i in $(seq 61 150); do echo link del m$i;"
 				 "done | ip -batch -");
-	assert_true(netlab_run(f->loop, only_lo, f, PATIENCE));
+	assert_true(spin_until(f->loop, only_lo, f, PATIENCE));
 }
 
 /* The loop stands still while far more happens than the socket can hold. */
@@ -224,7 +225,7 @@ test_overrun(void **state)
 		  "done | ip -batch -; ip link set o0 up; ip addr add 10.8.9.1/24 dev "
 		  "o0");
 	expect(&(struct expected){f, "o0", true, true, true, "10.8.9.1", true});
-	netlab_run_for(f->loop, 100 * NS_PER_MS);
+	spin_for(f->loop, 100 * NS_PER_MS);
 	check_same_as_fresh(f);
 	netlab_sh(NETLAB_CLIENT, "ip link del o0");
 	expect(&(struct expected){f, "o0", false, false, false, NULL, false});

@@ -4,6 +4,7 @@
 #include "daemon/io/resolver.h"
 #include "daemon/io/tcp.h"
 #include "tests/unit/addrs.h"
+#include "tests/unit/spin.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -254,29 +255,12 @@ on_done(void *arg, int err, const struct addr *addrs, size_t n)
 }
 
 static void
-stop_on_expire(void *arg)
-{
-	loop_stop(arg);
-}
-
-static void
-run_for(struct loop *l, ns_t span)
-{
-	struct timer end = {0};
-
-	assert_int_equal(timer_init(&end, l, stop_on_expire, l), 0);
-	timer_set(&end, span);
-	assert_int_equal(loop_run(l), 0);
-	timer_done(&end);
-}
-
-static void
 resolve(struct asked *a, struct resolver *r, struct loop *l, const char *host,
 	ns_t deadline)
 {
 	*a = (struct asked){.l = l};
 	ask(a, r, host, deadline);
-	run_for(l, GUARD);
+	spin_for(l, GUARD);
 	assert_int_equal(a->calls, 1);
 }
 
@@ -438,9 +422,9 @@ test_cancel_in_every_state(void **state)
 	resolver_cancel(a.lk);
 	resolver_cancel(b.lk);
 	resolver_cancel(c.lk);
-	run_for(s->l, GUARD);
+	spin_for(s->l, GUARD);
 	assert_int_equal(d.calls, 1);
-	run_for(s->l, 40 * NS_PER_MS);
+	spin_for(s->l, 40 * NS_PER_MS);
 	assert_int_equal(a.calls + b.calls + c.calls, 0);
 	assert_true(s->server.queries >= 4);
 
@@ -449,7 +433,7 @@ test_cancel_in_every_state(void **state)
 	ask(&d, s->r, "localhost", GUARD);
 	ask(&b, s->r, "localhost", GUARD);
 	ask(&c, s->r, "silent.test", GUARD);
-	run_for(s->l, GUARD);
+	spin_for(s->l, GUARD);
 	assert_int_equal(d.calls, 1);
 	assert_int_equal(b.calls, 0);
 	/* tear_down() frees the resolver with c under way. */
@@ -463,7 +447,7 @@ test_free_and_ask_inside_on_done(void **state)
 
 	a.then_ask = s->r;
 	ask(&a, s->r, "localhost", GUARD);
-	run_for(s->l, GUARD);
+	spin_for(s->l, GUARD);
 	assert_int_equal(a.calls, 1);
 	assert_int_equal(a.n, 2);
 
@@ -472,8 +456,8 @@ test_free_and_ask_inside_on_done(void **state)
 	ask(&a, s->r, "both.test", GUARD);
 	ask(&c, s->r, "silent.test", GUARD);
 	resolver_cancel(c.lk);
-	run_for(s->l, GUARD);
-	run_for(s->l, 40 * NS_PER_MS);
+	spin_for(s->l, GUARD);
+	spin_for(s->l, 40 * NS_PER_MS);
 	assert_int_equal(a.calls, 1);
 	assert_int_equal(b.calls + c.calls, 0);
 	s->r = NULL;
@@ -483,7 +467,7 @@ test_free_and_ask_inside_on_done(void **state)
 	assert_int_equal(resolver_set_servers(s->r, s->server.at.s), 0);
 	a = (struct asked){.l = s->l, .then_free = s->r};
 	ask(&a, s->r, "silent.test", NS_PER_MS);
-	run_for(s->l, GUARD);
+	spin_for(s->l, GUARD);
 	assert_int_equal(a.err, -ETIMEDOUT);
 	s->r = NULL;
 }
@@ -503,7 +487,7 @@ test_limit_of_look_ups(void **state)
 	}
 	assert_int_equal(resolver_start(s->r, "both.test", GUARD, on_done, &a, &lk),
 			 -ENOBUFS);
-	run_for(s->l, NS_PER_MS);
+	spin_for(s->l, NS_PER_MS);
 	assert_int_equal(a.calls, 0);
 }
 
@@ -534,7 +518,7 @@ test_other_servers(void **state)
 	assert_int_equal(a.err, 0);
 	assert_int_equal(second.queries, 2);
 	queries = s->server.queries;
-	run_for(s->l, GUARD);
+	spin_for(s->l, GUARD);
 	assert_int_equal(old.calls, 1);
 	assert_int_equal(old.err, 0);
 	assert_true(s->server.queries > queries);
@@ -570,7 +554,7 @@ test_device(void **state)
 	assert_int_equal(resolver_set_servers(s->r, s->server.at.s), 0);
 	resolve(&a, s->r, s->l, "both.test", GUARD);
 	assert_true(a.err < 0);
-	run_for(s->l, 10 * NS_PER_MS);
+	spin_for(s->l, 10 * NS_PER_MS);
 	assert_int_equal(s->server.queries, 0);
 }
 

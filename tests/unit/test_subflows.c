@@ -12,6 +12,7 @@
 #include "daemon/io/tcp.h"
 #include "daemon/subflows.h"
 #include "tests/unit/netlab.h"
+#include "tests/unit/spin.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -304,7 +305,7 @@ await_subflows(struct fixture *f, size_t client, size_t server)
 {
 	struct wanted w = {f, client, server};
 
-	if (!netlab_run(f->loop, are_there, &w, PATIENCE))
+	if (!spin_until(f->loop, are_there, &w, PATIENCE))
 		fail_msg("client has %zu subflows, server %zu, not %zu and %zu",
 			 count_up(&f->client.leg), count_up(&f->server.leg), client,
 			 server);
@@ -330,7 +331,7 @@ traffic(struct fixture *f, int n, ns_t span)
 	snprintf(c, sizeof(c), "c%d", n);
 	snprintf(s, sizeof(s), "s%d", n);
 	before = netlab_tx_bytes(NETLAB_CLIENT, c) + netlab_tx_bytes(NETLAB_SERVER, s);
-	netlab_run_for(f->loop, span);
+	spin_for(f->loop, span);
 	return netlab_tx_bytes(NETLAB_CLIENT, c) + netlab_tx_bytes(NETLAB_SERVER, s) -
 	       before;
 }
@@ -391,7 +392,7 @@ test_backup_in_both_directions(void **state)
 	await_subflows(f, 2, 2);
 	set_sending(&f->client, true);
 	set_sending(&f->server, true);
-	netlab_run_for(f->loop, 500 * NS_PER_MS);
+	spin_for(f->loop, 500 * NS_PER_MS);
 	for (int i = 1; i <= 2; i++) {
 		struct uplink *u = i == 1 ? f->u1 : f->u2;
 		uint64_t before = traffic(f, i, 200 * NS_PER_MS), after;
@@ -440,7 +441,7 @@ check_silent_death(struct fixture *f, struct end *sender, struct end *receiver,
 	netlab_silence(link);
 	silent_at = loop_now(f->loop);
 	f->mute[u->id] = true;
-	found = netlab_run(f->loop, has_judged, sender, NS_PER_SEC);
+	found = spin_until(f->loop, has_judged, sender, NS_PER_SEC);
 	if (found) {
 		print_message("link %d: destroyed after %lld ms, ", link,
 			      (long long)((sender->dead_at - silent_at) / NS_PER_MS));
@@ -450,13 +451,13 @@ check_silent_death(struct fixture *f, struct end *sender, struct end *receiver,
 			       "no answer for 1 s");
 	}
 	await_subflows(f, 1, 1);
-	netlab_run_for(f->loop, 500 * NS_PER_MS);
+	spin_for(f->loop, 500 * NS_PER_MS);
 	print_message("longest stall %lld ms\n",
 		      (long long)(receiver->longest_gap / NS_PER_MS));
 	/* What was in flight waits for its turn on a link that is full itself. */
 	assert_true(receiver->longest_gap <= NS_PER_SEC);
 	/* Not joined again before the uplink is heard. */
-	netlab_run_for(f->loop, 1000 * NS_PER_MS);
+	spin_for(f->loop, 1000 * NS_PER_MS);
 	assert_int_equal(count_up(&f->client.leg), 1);
 	assert_int_not_equal(subflow_over(f, u)->state, SUBFLOW_JOINING);
 	netlab_unsilence(link);
@@ -465,7 +466,7 @@ check_silent_death(struct fixture *f, struct end *sender, struct end *receiver,
 	assert_int_equal(subflow_over(f, u)->local_id, link);
 	await_traffic(f, link);
 	set_sending(sender, false);
-	netlab_run_for(f->loop, 500 * NS_PER_MS);
+	spin_for(f->loop, 500 * NS_PER_MS);
 	return found;
 }
 
@@ -504,19 +505,19 @@ test_last_one_is_kept(void **state)
 
 	await_subflows(f, 2, 2);
 	set_sending(&f->client, true);
-	netlab_run_for(f->loop, 500 * NS_PER_MS);
+	spin_for(f->loop, 500 * NS_PER_MS);
 	netlab_silence(1);
 	netlab_silence(2);
 	f->mute[1] = f->mute[2] = true;
 	uplinks_silent(f->uplinks, f->u1, TRANSPORT_MPTCP, loop_now(f->loop), "silent");
 	uplinks_silent(f->uplinks, f->u2, TRANSPORT_MPTCP, loop_now(f->loop), "silent");
-	netlab_run_for(f->loop, 1500 * NS_PER_MS);
+	spin_for(f->loop, 1500 * NS_PER_MS);
 	assert_true(count_up(&f->client.leg) >= 1);
 	netlab_unsilence(1);
 	netlab_unsilence(2);
 	f->mute[1] = f->mute[2] = false;
 	before = f->server.received;
-	netlab_run_for(f->loop, 3000 * NS_PER_MS);
+	spin_for(f->loop, 3000 * NS_PER_MS);
 	assert_true(f->server.received > before + 1000000);
 	await_subflows(f, 2, 2);
 }
@@ -529,7 +530,7 @@ test_uplink_goes_and_returns(void **state)
 
 	await_subflows(f, 2, 2);
 	set_sending(&f->client, true);
-	netlab_run_for(f->loop, 300 * NS_PER_MS);
+	spin_for(f->loop, 300 * NS_PER_MS);
 	netlab_sh(NETLAB_SERVER, "ip link set s1 down");
 	await_subflows(f, 1, 1);
 	netlab_sh(NETLAB_SERVER, "ip link set s1 up");
@@ -579,7 +580,7 @@ test_backs_off(void **state)
 	await_subflows(f, 1, 1);
 	uplinks_set_priority(f->uplinks, f->u2, PRIORITY_ALWAYS);
 	began = loop_now(f->loop);
-	assert_true(netlab_run(f->loop, has_failed_thrice, f, 2 * PATIENCE));
+	assert_true(spin_until(f->loop, has_failed_thrice, f, 2 * PATIENCE));
 	/* The second 1 s after the first, the third 2 s after that. */
 	assert_true(loop_now(f->loop) - began >= 3 * NS_PER_SEC);
 	sf = subflow_over(f, f->u2);
@@ -619,8 +620,8 @@ test_backs_off_where_places_are_few(void **state)
 			  "ip route add 10.9.9.9 via 10.0.%d.2 dev c%d metric %d", n, n,
 			  n);
 	}
-	assert_true(netlab_run(f->loop, all_are_active, f, PATIENCE));
-	netlab_run_for(f->loop, 2500 * NS_PER_MS);
+	assert_true(spin_until(f->loop, all_are_active, f, PATIENCE));
+	spin_for(f->loop, 2500 * NS_PER_MS);
 	failed = subflows_counters(f->client.subflows)->join_failed;
 	print_message("%d joins failed\n", (int)failed);
 	/* Six places: at 0, 1 and 2 s, the last one perhaps not yet. */
@@ -640,7 +641,7 @@ test_overrun(void **state)
 	await_subflows(f, 1, 1);
 	f->client.deaf = f->server.deaf = true;
 	uplinks_set_priority(f->uplinks, f->u2, PRIORITY_ALWAYS);
-	netlab_run_for(f->loop, 2000 * NS_PER_MS);
+	spin_for(f->loop, 2000 * NS_PER_MS);
 	assert_int_equal(count_up(&f->client.leg), 1);
 	assert_int_equal(count_up(&f->server.leg), 1);
 	f->client.deaf = f->server.deaf = false;
@@ -658,11 +659,11 @@ test_in_kernel_manager_is_watched(void **state)
 	struct fixture *f = *state;
 
 	set_sending(&f->client, true);
-	netlab_run_for(f->loop, 1000 * NS_PER_MS);
+	spin_for(f->loop, 1000 * NS_PER_MS);
 	assert_int_equal(count_up(&f->client.leg), 1);
 	assert_int_equal(subflows_counters(f->client.subflows)->joined, 0);
 	uplinks_set_priority(f->uplinks, f->u1, PRIORITY_NEVER);
-	netlab_run_for(f->loop, 300 * NS_PER_MS);
+	spin_for(f->loop, 300 * NS_PER_MS);
 	assert_int_equal(count_up(&f->client.leg), 1);
 	assert_int_equal(f->client.n_dead, 0);
 }

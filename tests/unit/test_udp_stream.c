@@ -16,6 +16,7 @@
 #include "tests/unit/clients.h"
 #include "tests/unit/clock.h"
 #include "tests/unit/netlab.h"
+#include "tests/unit/spin.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -248,10 +249,10 @@ server_has_all(void *arg)
 static void
 assert_answer(struct asker *a, enum open_status status)
 {
-	assert_true(netlab_run(a->rig->loop, is_told, a, PATIENCE));
+	assert_true(spin_until(a->rig->loop, is_told, a, PATIENCE));
 	assert_int_equal(a->status, status);
 	if (status != OPEN_OK)
-		assert_true(netlab_run(a->rig->loop, is_closed, a, PATIENCE));
+		assert_true(spin_until(a->rig->loop, is_closed, a, PATIENCE));
 	assert_int_equal(a->n_opened, 1);
 }
 
@@ -260,7 +261,7 @@ static void
 assert_waits(struct asker *a, ns_t span)
 {
 	clock_skip(span);
-	netlab_run_for(a->rig->loop, 5 * NS_PER_MS);
+	spin_for(a->rig->loop, 5 * NS_PER_MS);
 	assert_int_equal(a->n_opened, 0);
 	assert_int_equal(a->n_closed, 0);
 }
@@ -293,7 +294,7 @@ has_time_for_an_answer_behind_a_late_session(void **state)
 	assert_non_null(a);
 	assert_waits(a, CONNECT_DEADLINE / 2);
 	start_server(r);
-	assert_true(netlab_run(r->loop, server_has_all, r, PATIENCE));
+	assert_true(spin_until(r->loop, server_has_all, r, PATIENCE));
 	assert_waits(a, CONNECT_DEADLINE - SLACK);
 	clock_skip(SLACK);
 	assert_answer(a, OPEN_TIMED_OUT);
@@ -309,7 +310,7 @@ is_refused_when_the_server_falls_silent(void **state)
 	start_server(r);
 	a = ask(r, "10.9.9.9");
 	assert_non_null(a);
-	assert_true(netlab_run(r->loop, server_has_all, r, PATIENCE));
+	assert_true(spin_until(r->loop, server_has_all, r, PATIENCE));
 	netlab_sh(NETLAB_CLIENT, "ip link set lo down");
 	assert_waits(a, CONNECT_DEADLINE + 5 * NS_PER_SEC - SLACK);
 	clock_skip(SLACK);
@@ -343,10 +344,10 @@ a_session_that_ends_leaves_no_stream(void **state)
 	assert_answer(open, OPEN_OK);
 	opening = ask(r, "10.9.9.9");
 	assert_non_null(opening);
-	assert_true(netlab_run(r->loop, server_has_all, r, PATIENCE));
+	assert_true(spin_until(r->loop, server_has_all, r, PATIENCE));
 	stop_server(r);
 	assert_answer(opening, OPEN_NO_TUNNEL);
-	assert_true(netlab_run(r->loop, is_closed, open, PATIENCE));
+	assert_true(spin_until(r->loop, is_closed, open, PATIENCE));
 	assert_int_equal(open->n_opened, 1);
 }
 

@@ -2,6 +2,7 @@
 
 #include "daemon/uplinks.h"
 #include "tests/unit/netlab.h"
+#include "tests/unit/spin.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,11 +108,11 @@ expect(struct fixture *f, struct uplink *u, enum uplink_state state, const char 
 {
 	struct expected e = {u, state, reason};
 
-	if (!netlab_run(f->loop, is_there, &e, PATIENCE))
+	if (!spin_until(f->loop, is_there, &e, PATIENCE))
 		fail_msg("%s is %s, \"%s\", not %s, \"%s\"", u->name,
 			 uplink_state_name(u->state), uplink_reason(u, 0).s,
 			 uplink_state_name(state), reason);
-	netlab_run_for(f->loop, 0); /* and what was deferred */
+	spin_for(f->loop, 0); /* and what was deferred */
 }
 
 static void
@@ -204,13 +205,13 @@ test_priority(void **state)
 				 "ip addr add 192.0.2.1/24 dev u0");
 	expect(f, u, UPLINK_PROBING, UNHEARD);
 	heard(f, u, NS_PER_MS);
-	netlab_run_for(f->loop, 20 * NS_PER_MS);
+	spin_for(f->loop, 20 * NS_PER_MS);
 	f->told[1] = 0;
 	set_priority(f, u, PRIORITY_BACKUP); /* as it is */
-	netlab_run_for(f->loop, 20 * NS_PER_MS);
+	spin_for(f->loop, 20 * NS_PER_MS);
 	assert_int_equal(f->told[1], 0);
 	set_priority(f, u, PRIORITY_ALWAYS);
-	netlab_run_for(f->loop, 20 * NS_PER_MS);
+	spin_for(f->loop, 20 * NS_PER_MS);
 	assert_int_equal(f->told[1], 1);
 	assert_true(uplink_is_heard(u, TRANSPORT_MPTCP));
 	set_priority(f, u, PRIORITY_NEVER);
@@ -218,7 +219,7 @@ test_priority(void **state)
 	heard(f, u, NS_PER_MS);
 	assert_int_equal(u->state, UPLINK_OFF);
 	netlab_sh(NETLAB_CLIENT, "ip link set u0 down");
-	netlab_run_for(f->loop, 20 * NS_PER_MS);
+	spin_for(f->loop, 20 * NS_PER_MS);
 	assert_int_equal(u->state, UPLINK_OFF);
 	set_priority(f, u, PRIORITY_BACKUP);
 	expect(f, u, UPLINK_DOWN, "interface u0 is down");
@@ -241,10 +242,10 @@ test_two_transports(void **state)
 	assert_false(uplink_is_heard(u, TRANSPORT_MPTCP));
 	f->told[1] = 0;
 	heard(f, u, NS_PER_MS); /* the same state, and news for mptcp */
-	netlab_run_for(f->loop, 0);
+	spin_for(f->loop, 0);
 	assert_int_equal(f->told[1], 1);
 	uplinks_doubted(f->us, u, TRANSPORT_UDP, loop_now(f->loop) + NS_PER_MS);
-	netlab_run_for(f->loop, 0);
+	spin_for(f->loop, 0);
 	assert_int_equal(u->state, UPLINK_SUSPECT);
 	assert_int_equal(f->told[1], 2);
 	assert_true(uplink_is_heard(u, TRANSPORT_MPTCP)); /* it knows of nothing */
@@ -252,7 +253,7 @@ test_two_transports(void **state)
 	assert_int_equal(u->state, UPLINK_SUSPECT);
 	silent(f, u, NULL);
 	assert_int_equal(u->state, UPLINK_DEAD);
-	netlab_run_for(f->loop, 2 * NS_PER_MS);
+	spin_for(f->loop, 2 * NS_PER_MS);
 	heard(f, u, NS_PER_MS);
 	assert_int_equal(u->state, UPLINK_ACTIVE);
 	/* Nothing of that counts for another address. */
@@ -272,8 +273,8 @@ test_globs(void **state)
 	netlab_sh(NETLAB_CLIENT, "ip link add ux1 type veth peer name u7;"
 				 "ip link add u0 type veth peer name v0");
 	for (int i = 0; i < 500 && uplinks_find(f->us, "u7") == NULL; i++)
-		netlab_run_for(f->loop, NS_PER_MS);
-	netlab_run_for(f->loop, 20 * NS_PER_MS);
+		spin_for(f->loop, NS_PER_MS);
+	spin_for(f->loop, 20 * NS_PER_MS);
 	u = uplinks_find(f->us, "u7");
 	assert_non_null(u);
 	assert_int_equal(u->id, 2);
@@ -291,7 +292,7 @@ test_globs(void **state)
 	assert_int_equal(uplinks_count(f->us), 2);
 	netlab_sh(NETLAB_CLIENT, "for i in $(seq 20 45); do ip link add u$i type veth "
 				 "peer name v$i; done");
-	netlab_run_for(f->loop, 50 * NS_PER_MS);
+	spin_for(f->loop, 50 * NS_PER_MS);
 	assert_int_equal(uplinks_count(f->us), UPLINKS_MAX);
 	assert_non_null(uplinks_by_id(f->us, UPLINKS_MAX));
 }
@@ -306,20 +307,20 @@ test_ipv6_choice(void **state)
 		  "ip link add u0 type veth peer name p0; ip link set p0 up;"
 		  "ip link set u0 up");
 	/* A link-local address reaches no server. */
-	netlab_run_for(f->loop, 100 * NS_PER_MS);
+	spin_for(f->loop, 100 * NS_PER_MS);
 	expect(f, u, UPLINK_NO_ADDRESS, "no address on u0");
 	netlab_sh(NETLAB_CLIENT, "ip addr add fd00::5/64 dev u0 nodad");
 	expect(f, u, UPLINK_PROBING, UNHEARD);
 	assert_string_equal(addr_format(uplink_addr(u, AF_INET6)).s, "fd00::5");
 	netlab_sh(NETLAB_CLIENT, "ip addr add 2001:db8::5/64 dev u0 nodad");
 	for (int i = 0; i < 500 && u->v6.ip[0] != 0x20; i++)
-		netlab_run_for(f->loop, NS_PER_MS);
+		spin_for(f->loop, NS_PER_MS);
 	assert_string_equal(addr_format(uplink_addr(u, AF_INET6)).s, "2001:db8::5");
 	heard(f, u, NS_PER_MS);
 	/* An IPv4 address that comes later disturbs nothing. */
 	netlab_sh(NETLAB_CLIENT, "ip addr add 192.0.2.1/24 dev u0");
 	for (int i = 0; i < 500 && u->v4.family == 0; i++)
-		netlab_run_for(f->loop, NS_PER_MS);
+		spin_for(f->loop, NS_PER_MS);
 	assert_int_equal(u->v4.family, AF_INET);
 	assert_true(uplink_is_heard(u, TRANSPORT_MPTCP));
 }
