@@ -11,6 +11,7 @@
 #include "daemon/proxy.h"
 #include "daemon/report.h"
 #include "tests/unit/addrs.h"
+#include "tests/unit/legs.h"
 #include "tests/unit/seed.h"
 
 #include <poll.h>
@@ -134,33 +135,8 @@ ingress_counters_get(const struct ingress *in, size_t i,
 void
 tunnel_each_stream(struct tunnel *t, tunnel_each_fn fn, void *arg)
 {
-	struct leg_subflows ls = {.n = 3};
-	struct config_host dest = {.host = "2001:db8::7", .port = 443};
-
-	ls.sf[0] = (struct subflow){.state = SUBFLOW_UP,
-				    .uplink = 1,
-				    .local = addrs_of("192.0.2.1:1000"),
-				    .remote = addrs_of("198.51.100.1:4433")};
-	ls.sf[1] = (struct subflow){.state = SUBFLOW_NONE, .uplink = 2, .failures = 4};
-	ls.sf[2] = (struct subflow){.state = SUBFLOW_NONE};
-	for (unsigned i = 1; i <= t->n_streams; i++) {
-		const struct tunnel_stream_info info = {
-			.id = i,
-			.peer = "vps",
-			.listener = "web\xff\033[31m",
-			.transport = "mptcp",
-			.dest = &dest,
-			.state = "open",
-			.fallback = i == 2 ? "the \"peer\" has none" : NULL,
-			.bytes_up = UINT64_C(5000000000),
-			.age = 90 * NS_PER_SEC,
-			.subflows = i == 2 ? NULL : &ls,
-			.fd = i == 2             ? -1
-			      : t->many_subflows ? MPTCP_INFO_SUBFLOWS_MAX
-						 : 2};
-
-		fn(arg, &info);
-	}
+	legs_each(t->n_streams, t->many_subflows ? MPTCP_INFO_SUBFLOWS_MAX : 2, fn,
+		  arg);
 }
 
 void
@@ -171,24 +147,10 @@ tunnel_each_subflow(struct tunnel *t, subflow_info_fn fn, void *arg)
 	(void)arg;
 }
 
-/* The descriptor says how many subflows there are. */
 int
 mptcp_info_get(int fd, struct mptcp_info_all *ret_info)
 {
-	if (fd < 0)
-		return -EOPNOTSUPP;
-	memset(ret_info, 0, sizeof(*ret_info));
-	ret_info->n_subflows = (size_t)fd;
-	for (int i = 0; i < fd; i++)
-		ret_info->subflows[i] = (struct mptcp_subflow_info){
-			.local = addrs_of(i == 0 ? "192.0.2.1:1000"
-						 : "203.0.113.1:2000"),
-			.remote = addrs_of("198.51.100.1:4433"),
-			.srtt = 43210 * NS_PER_US,
-			.unacked = 7,
-			.bytes_acked = 123456789,
-			.delivery_rate = 48300000};
-	return 0;
+	return legs_info(fd, ret_info);
 }
 
 /* --- the server ------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include "daemon/report.h"
 #include "daemon/transport.h"
 #include "tests/unit/addrs.h"
+#include "tests/unit/legs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,56 +54,20 @@ netmon_find(const struct netmon *m, const char *name)
 	return NULL;
 }
 
-/* The kernel knows one more subflow than was asked for. */
+/* The kernel knows one more subflow than is up. */
 int
 mptcp_info_get(int fd, struct mptcp_info_all *ret_info)
 {
-	if (fd < 0)
-		return -EOPNOTSUPP;
-	memset(ret_info, 0, sizeof(*ret_info));
-	ret_info->n_subflows = 2;
-	for (int i = 0; i < 2; i++)
-		ret_info->subflows[i] = (struct mptcp_subflow_info){
-			.local = addrs_of(i == 0 ? "192.0.2.1:1000"
-						 : "203.0.113.1:2000"),
-			.remote = addrs_of("198.51.100.1:4433"),
-			.srtt = 43210 * NS_PER_US,
-			.unacked = 7,
-			.bytes_acked = 123456789,
-			.delivery_rate = 48300000};
-	return 0;
+	return legs_info(fd, ret_info);
 }
 
 static const struct config_host dest = {.host = "2001:db8::7", .port = 443};
 
-/* Stream 1 has a leg, stream 2's leg fell back to plain TCP. */
 static void
 mptcp_each(struct transport *t, tunnel_each_fn fn, void *arg)
 {
-	struct leg_subflows ls = {.n = 3}, none = {0};
-
 	(void)t;
-	ls.sf[0] = (struct subflow){.state = SUBFLOW_UP,
-				    .uplink = 1,
-				    .local = addrs_of("192.0.2.1:1000"),
-				    .remote = addrs_of("198.51.100.1:4433")};
-	ls.sf[1] = (struct subflow){.state = SUBFLOW_NONE, .uplink = 2, .failures = 4};
-	for (unsigned i = 1; i <= 2; i++) {
-		const struct tunnel_stream_info info = {
-			.id = i,
-			.peer = "vps",
-			.listener = "web\xff\033[31m",
-			.transport = "mptcp",
-			.dest = &dest,
-			.state = "open",
-			.fallback = i == 2 ? "the \"peer\" has none" : NULL,
-			.bytes_up = UINT64_C(5000000000),
-			.age = 90 * NS_PER_SEC,
-			.subflows = i == 1 ? &ls : &none,
-			.fd = i == 1 ? 2 : -1};
-
-		fn(arg, &info);
-	}
+	legs_each(2, 2, fn, arg);
 }
 
 static void
