@@ -9,6 +9,9 @@
 #   check WHAT CMD...                 ok if the command succeeds
 #   check_near WHAT VALUE WANT PART   ok within PART (0.03) of WANT
 #   check_between WHAT VALUE MIN MAX
+#   start_origin              origin.py in the origin's namespace
+#   origin_said REGEX         it has
+#   visit SCENARIO ARG...     visitor.py in the client's
 #   finish                            last line of the test
 
 set -u
@@ -55,6 +58,22 @@ check_near()
 	read -r min max < <(awk -v w="$3" -v p="$4" \
 		'BEGIN { printf "%.9g %.9g\n", w * (1 - p), w * (1 + p) }')
 	check_between "$1" "$2" "$min" "$max"
+}
+
+start_origin()
+{
+	LAB_LOG=$LAB_DIR/origin.log lab_spawn origin /usr/bin/python3 tests/e2e/origin.py
+	wait_until 5 origin_said ready || lab_die "origin.py does not start"
+}
+
+origin_said()
+{
+	grep -q "$1" "$LAB_DIR/origin.log"
+}
+
+visit()
+{
+	lab_in client timeout 60 /usr/bin/python3 tests/e2e/visitor.py "$@"
 }
 
 finish()

@@ -19,19 +19,9 @@ if [ ! -e "$FAKETIME" ]; then
 	exit 77
 fi
 
-origin_said()
-{
-	grep -q "$1" "$LAB_DIR/origin.log"
-}
-
-visitor()
-{
-	lab_in client timeout 60 /usr/bin/python3 tests/e2e/visitor.py "$@"
-}
-
 stream()
 {
-	visitor download 1000000 >"$LAB_DIR/download"
+	visit download 1000000 >"$LAB_DIR/download"
 }
 
 # clock ROLE OFFSET: from now on, in seconds
@@ -64,7 +54,7 @@ goes_on()
 test_new_keys()
 {
 	local s
-	visitor download $SIZE "$LAB_DIR/stop" >"$LAB_DIR/download" &
+	visit download $SIZE "$LAB_DIR/stop" >"$LAB_DIR/download" &
 	check "a download goes on" goes_on
 	# A session that was not heard of for 30 s is given up.
 	for s in 20 40 60 80 100 120 140; do
@@ -95,8 +85,7 @@ test_far_away()
 lab_start
 lab_uplink fibre 30mbit 10ms
 lab_uplink dsl 15mbit 20ms
-LAB_LOG=$LAB_DIR/origin.log lab_spawn origin /usr/bin/python3 tests/e2e/origin.py
-wait_until 5 origin_said ready || lab_die "origin.py does not start"
+start_origin
 clock client +0
 clock server +0
 RUN=(env "LD_PRELOAD=$FAKETIME" FAKETIME_NO_CACHE=1

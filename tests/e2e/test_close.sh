@@ -8,16 +8,6 @@
 . "$(dirname "$0")/lib.sh"
 . tests/lab/pair.sh
 
-visit()
-{
-	lab_in client timeout 60 /usr/bin/python3 tests/e2e/visitor.py "$@"
-}
-
-origin_said()
-{
-	grep -qx "$1" "$LAB_DIR/origin.log"
-}
-
 has_no_streams()
 {
 	pair_is client status .streams.open 0 && pair_is server status .streams.open 0
@@ -30,14 +20,14 @@ test_half_close()
 		'SENT=$(visit half_closed)'
 	check "all of it" wait_until 5 origin_said "7002 end $SENT"
 	check "an end is an end" visit ends
-	check "at the destination too" wait_until 5 origin_said "7004 end 5"
+	check "at the destination too" wait_until 5 origin_said "7004 end 5\$"
 }
 
 test_reset()
 {
 	check "the destination's reset reaches the application" visit is_reset
 	check "the application resets" visit resets
-	check "which reaches the destination" wait_until 5 origin_said "7004 reset 5"
+	check "which reaches the destination" wait_until 5 origin_said "7004 reset 5\$"
 }
 
 rss_mb()
@@ -148,8 +138,7 @@ test_answers()
 lab_start
 lab_uplink one 100mbit 10ms
 lab_uplink two 50mbit 20ms
-LAB_LOG=$LAB_DIR/origin.log lab_spawn origin /usr/bin/python3 tests/e2e/origin.py
-wait_until 5 origin_said ready || lab_die "origin.py does not start"
+start_origin
 pair_start
 GROWTH=8
 [[ $B != *asan* ]] || GROWTH=100

@@ -24,11 +24,6 @@ has_carried()
 	[ "$(lane "$1")" -ge "$2" ]
 }
 
-origin_said()
-{
-	grep -q "$1" "$LAB_DIR/origin.log"
-}
-
 # recording DIRECTION: samples of all lanes from now on
 recording()
 {
@@ -75,11 +70,6 @@ cut_and_return()
 	wait $SAMPLER
 }
 
-visit()
-{
-	lab_in client timeout 60 /usr/bin/python3 tests/e2e/visitor.py "$@"
-}
-
 download()
 {
 	visit download $SIZE >"$LAB_DIR/download"
@@ -124,8 +114,7 @@ lab_start
 lab_uplink fibre 30mbit 10ms
 lab_uplink dsl 15mbit 20ms
 lab_uplink lte 20mbit 15ms
-LAB_LOG=$LAB_DIR/origin.log lab_spawn origin /usr/bin/python3 tests/e2e/origin.py
-wait_until 5 origin_said ready || lab_die "origin.py does not start"
+start_origin
 pair_start
 test_download
 check "every uplink is active again" wait_until 5 pair_ready 3

@@ -125,8 +125,7 @@ test_switched_on()
 lab_start
 lab_uplink one 50mbit 10ms
 lab_uplink two 30mbit 20ms
-LAB_LOG=$LAB_DIR/origin.log lab_spawn origin /usr/bin/python3 tests/e2e/origin.py
-wait_until 5 grep -q ready "$LAB_DIR/origin.log" || lab_die "origin.py does not start"
+start_origin
 pair_start
 test_all
 test_one

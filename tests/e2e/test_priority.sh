@@ -10,16 +10,6 @@
 
 SIZE=400000000
 
-visit()
-{
-	lab_in client timeout 60 /usr/bin/python3 tests/e2e/visitor.py "$@"
-}
-
-origin_said()
-{
-	grep -q "$1" "$LAB_DIR/origin.log"
-}
-
 # What tshark sees at the server's end of dsl, one line a packet with MP_PRIO: the
 # sender, the backup bit.
 start_capture()
@@ -185,8 +175,7 @@ up()
 lab_start
 lab_uplink fibre 30mbit 10ms
 lab_uplink dsl 15mbit 20ms
-LAB_LOG=$LAB_DIR/origin.log lab_spawn origin /usr/bin/python3 tests/e2e/origin.py
-wait_until 5 origin_said ready || lab_die "origin.py does not start"
+start_origin
 pair_start
 start_capture || lab_die "tshark does not start: $(cat "$LAB_DIR/tshark.log")"
 sed -i 's/^\[uplink dsl\]/[uplink phone]/' "$LAB_DIR/client.conf"

@@ -138,8 +138,7 @@ test_socat()
 lab_start
 lab_uplink fibre 50mbit 10ms
 lab_uplink dsl 20mbit 20ms
-LAB_LOG=$LAB_DIR/origin.log lab_spawn origin /usr/bin/python3 tests/e2e/origin.py
-wait_until 5 grep -q ready "$LAB_DIR/origin.log" || lab_die "origin.py does not start"
+start_origin
 pair_start
 LEAST=55
 [[ $B != *asan* ]] || LEAST=30

@@ -150,8 +150,7 @@ test_given_back()
 lab_start
 lab_uplink one 50mbit 10ms
 lab_uplink two 50mbit 20ms
-LAB_LOG=$LAB_DIR/origin.log lab_spawn origin /usr/bin/python3 tests/e2e/origin.py
-wait_until 5 grep -q ready "$LAB_DIR/origin.log" || lab_die "origin.py does not start"
+start_origin
 mkdir -p "$LAB_DIR/state-client" "$LAB_DIR/state-server"
 BEFORE=$(remains)
 pair_start

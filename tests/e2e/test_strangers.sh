@@ -12,11 +12,6 @@
 
 CROWD=5000
 
-visit()
-{
-	lab_in client timeout 30 /usr/bin/python3 tests/e2e/visitor.py "$@"
-}
-
 # Gets nothing for what is in the file.
 gets_nothing()
 {
@@ -145,8 +140,7 @@ spoil()
 
 lab_start
 lab_uplink one 50mbit 10ms
-LAB_LOG=$LAB_DIR/origin.log lab_spawn origin /usr/bin/python3 tests/e2e/origin.py
-wait_until 5 grep -q ready "$LAB_DIR/origin.log" || lab_die "origin.py does not start"
+start_origin
 mkdir "$LAB_DIR/relay"
 LAB_LOG=$LAB_DIR/relay.log lab_spawn server /usr/bin/python3 tests/e2e/relay.py \
 	$LAB_SERVER4 4434 $LAB_SERVER4 4433 "$LAB_DIR/relay"

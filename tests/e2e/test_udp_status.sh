@@ -9,11 +9,6 @@ PAIR_TRANSPORT=udp
 
 SIZE=400000000
 
-origin_said()
-{
-	grep -q "$1" "$LAB_DIR/origin.log"
-}
-
 # subflow ROLE UPLINK-ID FIELD
 subflow()
 {
@@ -136,7 +131,7 @@ without_mptcp()
 	check "no MPTCP: by udp alone" is_uplink dsl state active
 	check "no MPTCP: mptcp hears nothing" is_uplink dsl mptcp.state probing
 	idle_death "no MPTCP"
-	lab_in client timeout 20 /usr/bin/python3 tests/e2e/visitor.py download 1000000 >"$LAB_DIR/small"
+	visit download 1000000 >"$LAB_DIR/small"
 	check "no MPTCP: a download" [ $? = 0 ]
 	# As much as the slower of the two takes; 3 % are usual.
 	check "scheduler = redundant: it goes out twice" pair_is server status \
@@ -146,11 +141,9 @@ without_mptcp()
 lab_start
 lab_uplink fibre 30mbit 10ms
 lab_uplink dsl 15mbit 20ms
-LAB_LOG=$LAB_DIR/origin.log lab_spawn origin /usr/bin/python3 tests/e2e/origin.py
-wait_until 5 origin_said ready || lab_die "origin.py does not start"
+start_origin
 pair_start
-lab_in client timeout 60 /usr/bin/python3 tests/e2e/visitor.py download $SIZE \
-	"$LAB_DIR/stop" >"$LAB_DIR/download" &
+visit download $SIZE "$LAB_DIR/stop" >"$LAB_DIR/download" &
 STREAM=$!
 test_active
 test_cut
