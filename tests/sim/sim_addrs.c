@@ -28,27 +28,10 @@ links(unsigned n)
 	return w;
 }
 
-static void
-set_silent(struct world *w, unsigned link, bool up, bool down)
-{
-	net_lane(world_net(w), link, SIM_CLIENT)->silent = up;
-	net_lane(world_net(w), link, SIM_SERVER)->silent = down;
-}
-
 static enum subflow_state
 state_at(struct world *w, enum sim_side side, uint8_t id)
 {
 	return session_subflow(world_session(w, side), id)->state;
-}
-
-/* Bytes that arrived at the client within `span`. */
-static uint64_t
-during(struct world *w, const struct transfer *t, ns_t span)
-{
-	uint64_t before = t->read[SIM_CLIENT];
-
-	world_finish(w, t, span);
-	return t->read[SIM_CLIENT] - before;
 }
 
 static void
@@ -80,12 +63,12 @@ a_reset_moves_everything(void **state)
 		struct world *w = links(2);
 		struct transfer *t = world_transfer(w, 10 * MB, 20 * MB);
 
-		during(w, t, 2 * SEC);
+		world_during(w, t, 2 * SEC);
 		t->gap = 0;
-		set_silent(w, 0, i < 2, i < 2);
+		world_set_silent(w, 0, i < 2, i < 2);
 		reset(w, side, 1, SUBFLOW_END_PERFORMANCE);
 		assert_true(until(w, 1, SUBFLOW_ENDED, 60 * MS) != NS_NEVER);
-		during(w, t, 500 * MS);
+		world_during(w, t, 500 * MS);
 		print_message("longest gap %.0f ms\n", (double)t->gap / 1e6);
 		assert_true(t->gap <= 80 * MS);
 		assert_true(world_finish(w, t, 10 * SEC));
@@ -127,10 +110,10 @@ a_prohibited_one_stays_away(void **state)
 	uint64_t before;
 
 	(void)state;
-	during(w, t, 500 * MS);
+	world_during(w, t, 500 * MS);
 	reset(w, SIM_SERVER, 2, SUBFLOW_END_PROHIBITED);
 	assert_true(until(w, 2, SUBFLOW_ENDED, 100 * MS) != NS_NEVER);
-	during(w, t, 2 * SEC);
+	world_during(w, t, 2 * SEC);
 	before = world_carried(w, 1, SIM_CLIENT);
 	session_subflow_up(world_session(w, SIM_CLIENT), 2, &local, world_now(w));
 	assert_int_equal(until(w, 2, SUBFLOW_ACTIVE, 120 * SEC), NS_NEVER);
@@ -155,19 +138,19 @@ the_client_has_it_back(void **state)
 	for (int i = 0; i < 5; i++) {
 		const struct addr local = session_subflow(s, 2)->local;
 
-		during(w, t, SEC);
+		world_during(w, t, SEC);
 		reset(w, SIM_CLIENT, 2, SUBFLOW_END_PROHIBITED);
 		if (i > 0) { /* else at once, while the server speaks */
-			during(w, t, (ns_t)i * SEC);
+			world_during(w, t, (ns_t)i * SEC);
 			assert_int_equal(state_at(w, SIM_CLIENT, 2), SUBFLOW_ENDED);
 			assert_int_equal(state_at(w, SIM_SERVER, 2), SUBFLOW_ENDED);
 		}
 		session_subflow_up(s, 2, &local, world_now(w));
-		during(w, t, 3 * SEC);
+		world_during(w, t, 3 * SEC);
 		assert_int_equal(state_at(w, SIM_CLIENT, 2), SUBFLOW_ACTIVE);
 		assert_int_equal(state_at(w, SIM_SERVER, 2), SUBFLOW_ACTIVE);
 		before = world_carried(w, 1, SIM_SERVER);
-		during(w, t, SEC);
+		world_during(w, t, SEC);
 		assert_true(world_carried(w, 1, SIM_SERVER) - before > 5 * MB);
 	}
 	world_free(w);
@@ -182,11 +165,11 @@ the_last_one_is_reset(void **state)
 		struct world *w = links(1);
 		struct transfer *t = world_transfer(w, 5 * MB, 20 * MB);
 
-		during(w, t, SEC);
-		set_silent(w, 0, false, lost == 1);
+		world_during(w, t, SEC);
+		world_set_silent(w, 0, false, lost == 1);
 		reset(w, SIM_SERVER, 1, SUBFLOW_END_OUTSTANDING);
-		during(w, t, 100 * MS);
-		set_silent(w, 0, false, false);
+		world_during(w, t, 100 * MS);
+		world_set_silent(w, 0, false, false);
 		assert_true(until(w, 1, SUBFLOW_ENDED, 2 * SEC) != NS_NEVER);
 		assert_true(world_finish(w, t, 10 * SEC));
 		world_run(w, SEC);
@@ -243,7 +226,7 @@ nonsense_ends_a_subflow_not_the_session(void **state)
 	struct transfer *t = world_transfer(w, 100, 20 * MB);
 
 	(void)state;
-	during(w, t, SEC);
+	world_during(w, t, SEC);
 	send_nonsense(w, 2);
 	assert_true(until(w, 2, SUBFLOW_ENDED, 100 * MS) != NS_NEVER);
 	assert_int_equal(session_subflow(world_session(w, SIM_SERVER), 2)->end.code,
@@ -310,13 +293,13 @@ an_address_is_told_and_used(void **state)
 	uint8_t id;
 
 	(void)state;
-	during(w, t, SEC);
+	world_during(w, t, SEC);
 	id = join_second(w, 1);
 	assert_true(is_echoed(w));
 	sf = session_subflow(world_session(w, SIM_SERVER), id);
 	assert_true(addr_equal(&sf->local, &second));
 	/* Nothing but it is left. */
-	set_silent(w, 0, true, true);
+	world_set_silent(w, 0, true, true);
 	reset(w, SIM_SERVER, 2, SUBFLOW_END_PROHIBITED);
 	assert_true(world_finish(w, t, 20 * SEC));
 	world_free(w);
@@ -331,12 +314,12 @@ it_is_told_until_it_is_echoed(void **state)
 		struct world *w = links(1);
 
 		world_run(w, SEC);
-		set_silent(w, 0, echo == 1, echo == 0);
+		world_set_silent(w, 0, echo == 1, echo == 0);
 		advertise(w);
 		world_run(w, 6 * SEC);
 		assert_int_equal(known(w), echo == 1);
 		assert_false(is_echoed(w));
-		set_silent(w, 0, false, false);
+		world_set_silent(w, 0, false, false);
 		world_run(w, 2 * SEC);
 		assert_int_equal(known(w), 1);
 		assert_true(is_echoed(w));
@@ -452,17 +435,17 @@ what_is_taken_back_and_alive_stays(void **state)
 	uint8_t id;
 
 	(void)state;
-	during(w, t, SEC);
+	world_during(w, t, SEC);
 	id = join_second(w, 1);
 	reset(w, SIM_SERVER, 2, SUBFLOW_END_PROHIBITED);
 	session_withdraw(world_session(w, SIM_SERVER), SECOND);
-	during(w, t, 2 * SEC);
+	world_during(w, t, 2 * SEC);
 	assert_int_equal(known(w), 0);
 	before = world_carried(w, 1, SIM_SERVER);
-	during(w, t, SEC);
+	world_during(w, t, SEC);
 	assert_true(world_carried(w, 1, SIM_SERVER) - before > 5 * MB);
 	assert_int_equal(state_at(w, SIM_CLIENT, id), SUBFLOW_ACTIVE);
-	set_silent(w, 1, true, true);
+	world_set_silent(w, 1, true, true);
 	assert_true(until(w, id, SUBFLOW_ENDED, 2 * SEC) != NS_NEVER);
 	world_free(w);
 }
@@ -479,7 +462,7 @@ what_is_taken_back_and_dead_ends(void **state)
 		world_run(w, SEC);
 		if (joining == 1) {
 			advertise(w);
-			set_silent(w, 1, true, false);
+			world_set_silent(w, 1, true, false);
 			world_run(w, 100 * MS);
 			id = world_join(w, 1, &second);
 			world_run(w, SEC);
@@ -490,7 +473,7 @@ what_is_taken_back_and_dead_ends(void **state)
 			continue;
 		}
 		id = join_second(w, 1);
-		set_silent(w, 1, true, true);
+		world_set_silent(w, 1, true, true);
 		world_run(w, 10 * SEC);
 		assert_int_equal(state_at(w, SIM_CLIENT, id), SUBFLOW_DEAD);
 		session_withdraw(world_session(w, SIM_SERVER), SECOND);
@@ -513,12 +496,12 @@ what_is_taken_back_and_dead_is_asked(void **state)
 	world_run(w, SEC);
 	id = join_second(w, 1);
 	sf = session_subflow(world_session(w, SIM_CLIENT), id);
-	set_silent(w, 1, true, true);
+	world_set_silent(w, 1, true, true);
 	world_run(w, 10 * SEC);
 	assert_int_equal(sf->state, SUBFLOW_DEAD);
 	while (sf->probe_at - world_now(w) < 800 * MS)
 		world_run(w, 10 * MS);
-	set_silent(w, 1, false, false);
+	world_set_silent(w, 1, false, false);
 	session_withdraw(world_session(w, SIM_SERVER), SECOND);
 	assert_true(until(w, id, SUBFLOW_ACTIVE, 600 * MS) != NS_NEVER);
 	world_free(w);
@@ -536,13 +519,13 @@ it_is_taken_back_until_that_is_known(void **state)
 	world_run(w, SEC);
 	advertise(w);
 	world_run(w, 100 * MS);
-	set_silent(w, 0, false, true);
-	set_silent(w, 1, false, true);
+	world_set_silent(w, 0, false, true);
+	world_set_silent(w, 1, false, true);
 	session_withdraw(s, SECOND);
 	world_run(w, 2 * SEC);
 	assert_int_equal(known(w), 1);
-	set_silent(w, 0, false, false);
-	set_silent(w, 1, false, false);
+	world_set_silent(w, 0, false, false);
+	world_set_silent(w, 1, false, false);
 	world_run(w, 2 * SEC);
 	assert_int_equal(known(w), 0);
 	f.addr.id = SECOND;
@@ -569,9 +552,9 @@ two_over_one_link_are_no_worse(void **state)
 
 		if (both == 1)
 			join_second(w, 0);
-		during(w, t, 5 * SEC);
+		world_during(w, t, 5 * SEC);
 		net_counters(world_net(w), 0, SIM_SERVER)->queue_max = 0;
-		got = during(w, t, 20 * SEC);
+		got = world_during(w, t, 20 * SEC);
 		rate[both] = (double)got * 8 / 20e6;
 		queue[both] = net_counters(world_net(w), 0, SIM_SERVER)->queue_max;
 		print_message("%d: %.1f Mbit/s, queue %.0f ms\n", both + 1, rate[both],

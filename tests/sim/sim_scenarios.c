@@ -39,23 +39,6 @@ mbit(uint64_t bytes, ns_t span)
 	return (double)bytes * 8e3 / (double)span;
 }
 
-/* Bytes that arrived at the client within `span`. */
-static uint64_t
-during(struct world *w, const struct transfer *t, ns_t span)
-{
-	uint64_t before = t->read[SIM_CLIENT];
-
-	world_finish(w, t, span);
-	return t->read[SIM_CLIENT] - before;
-}
-
-static void
-set_silent(struct world *w, unsigned link, bool up, bool down)
-{
-	net_lane(world_net(w), link, SIM_CLIENT)->silent = up;
-	net_lane(world_net(w), link, SIM_SERVER)->silent = down;
-}
-
 /* Everything arrived, and nothing of it is held any more. */
 static void
 finishes(struct world *w, const struct transfer *t, ns_t patience)
@@ -78,8 +61,8 @@ rate_of(const struct sim_lane *lanes, size_t n, double at_least)
 	struct transfer *t = world_transfer(w, 100, 500 * MB);
 	double got;
 
-	during(w, t, 3 * SEC);
-	got = mbit(during(w, t, 9 * SEC), 9 * SEC);
+	world_during(w, t, 3 * SEC);
+	got = mbit(world_during(w, t, 9 * SEC), 9 * SEC);
 	print_message("%.1f Mbit/s, at least %.1f\n", got, at_least);
 	assert_true(got >= at_least);
 	world_free(w);
@@ -161,8 +144,8 @@ far_and_near(void **state)
 	double got;
 
 	(void)state;
-	during(w, t, 5 * SEC);
-	got = mbit(during(w, t, 15 * SEC), 15 * SEC);
+	world_during(w, t, 5 * SEC);
+	got = mbit(world_during(w, t, 15 * SEC), 15 * SEC);
 	print_message("%.1f Mbit/s beside 50\n", got);
 	assert_true(got >= 50 * 0.95 * 0.95);
 	for (int side = 0; side < 2; side++) {
@@ -191,18 +174,18 @@ silent_death(void **state)
 	double got;
 
 	(void)state;
-	during(w, t, 4 * SEC);
+	world_during(w, t, 4 * SEC);
 	t->gap = 0;
-	set_silent(w, 0, true, true);
-	during(w, t, 2 * SEC);
+	world_set_silent(w, 0, true, true);
+	world_during(w, t, 2 * SEC);
 	print_message("longest gap %.0f ms\n", (double)t->gap / 1e6);
 	assert_true(t->gap <= 250 * MS);
-	got = mbit(during(w, t, 3 * SEC), 3 * SEC);
+	got = mbit(world_during(w, t, 3 * SEC), 3 * SEC);
 	print_message("%.1f of 40 Mbit/s\n", got);
 	assert_true(got >= 40 * 0.9);
-	set_silent(w, 0, false, false);
-	during(w, t, 1500 * MS);
-	got = mbit(during(w, t, 2 * SEC), 2 * SEC);
+	world_set_silent(w, 0, false, false);
+	world_during(w, t, 1500 * MS);
+	got = mbit(world_during(w, t, 2 * SEC), 2 * SEC);
 	print_message("%.1f of 90 Mbit/s\n", got);
 	assert_true(got >= 90 * 0.9);
 	finishes(w, t, 20 * SEC);
@@ -219,11 +202,11 @@ one_direction_dies(void **state)
 		uint64_t before;
 		double got;
 
-		during(w, t, 3 * SEC);
+		world_during(w, t, 3 * SEC);
 		t->gap = 0;
-		set_silent(w, 0, up == 1, up == 0);
+		world_set_silent(w, 0, up == 1, up == 0);
 		before = t->read[SIM_CLIENT];
-		during(w, t, 3 * SEC);
+		world_during(w, t, 3 * SEC);
 		got = mbit(t->read[SIM_CLIENT] - before, 3 * SEC);
 		print_message("%s: longest gap %.0f ms, %.1f Mbit/s\n",
 			      up ? "up" : "down", (double)t->gap / 1e6, got);
@@ -245,11 +228,11 @@ an_uplink_goes(void **state)
 	uint64_t before;
 
 	(void)state;
-	during(w, t, 3 * SEC);
+	world_during(w, t, 3 * SEC);
 	world_set_uplink(w, 0, false);
-	during(w, t, 50 * MS);
+	world_during(w, t, 50 * MS);
 	before = t->read[SIM_SERVER];
-	during(w, t, 100 * MS);
+	world_during(w, t, 100 * MS);
 	print_message("%.1f of 40 Mbit/s\n",
 		      mbit(t->read[SIM_SERVER] - before, 100 * MS));
 	assert_true(mbit(t->read[SIM_SERVER] - before, 100 * MS) >= 40 * 0.5);
@@ -267,7 +250,7 @@ an_idle_uplink_dies(void **state)
 		ns_t from;
 
 		world_run(w, 10 * SEC);
-		set_silent(w, 0, (which & 1) != 0, (which & 2) != 0);
+		world_set_silent(w, 0, (which & 1) != 0, (which & 2) != 0);
 		from = world_now(w);
 		while (session_subflow(world_session(w, SIM_CLIENT), 1)->state ==
 			       SUBFLOW_ACTIVE &&
@@ -289,7 +272,7 @@ queues_drain_while_it_is_quiet(void **state)
 	const struct subflow *sf;
 
 	(void)state;
-	during(w, t, 500 * MS);
+	world_during(w, t, 500 * MS);
 	sf = session_subflow(world_session(w, SIM_SERVER), 2);
 	assert_true(rtt_queueing(&sf->rtt) > 0);
 	assert_true(subflow_queueing(sf, sf->loss.last_sent_at) ==
@@ -308,14 +291,14 @@ all_die_for_half_a_minute(void **state)
 	uint64_t got;
 
 	(void)state;
-	during(w, t, 3 * SEC);
-	set_silent(w, 0, true, true);
-	set_silent(w, 1, true, true);
-	during(w, t, SEC);
-	assert_int_equal(during(w, t, 29 * SEC), 0);
-	set_silent(w, 0, false, false);
-	set_silent(w, 1, false, false);
-	got = during(w, t, SEC);
+	world_during(w, t, 3 * SEC);
+	world_set_silent(w, 0, true, true);
+	world_set_silent(w, 1, true, true);
+	world_during(w, t, SEC);
+	assert_int_equal(world_during(w, t, 29 * SEC), 0);
+	world_set_silent(w, 0, false, false);
+	world_set_silent(w, 1, false, false);
+	got = world_during(w, t, SEC);
 	print_message("%.1f MB in the first second again\n", (double)got / 1e6);
 	assert_true(got > 0);
 	finishes(w, t, 20 * SEC);
@@ -330,10 +313,10 @@ flapping(void **state)
 	uint64_t got = 0;
 
 	(void)state;
-	during(w, t, 3 * SEC);
+	world_during(w, t, 3 * SEC);
 	for (int i = 0; i < 60; i++) {
-		set_silent(w, 0, i % 2 == 0, i % 2 == 0);
-		got += during(w, t, SEC / 2);
+		world_set_silent(w, 0, i % 2 == 0, i % 2 == 0);
+		got += world_during(w, t, SEC / 2);
 	}
 	print_message("%.1f Mbit/s beside a steady 40\n", mbit(got, 30 * SEC));
 	assert_true(mbit(got, 30 * SEC) >= 40 * 0.95 * 0.95);
@@ -348,7 +331,7 @@ nat_rebinding(void **state)
 
 	(void)state;
 	for (int i = 0; i < 5; i++) {
-		during(w, t, SEC);
+		world_during(w, t, SEC);
 		t->gap = 0;
 		net_rebind(world_net(w), i % 2, i > 2);
 	}
@@ -364,13 +347,13 @@ mtu_falls(void **state)
 	struct transfer *t = world_transfer(w, 100, 50 * MB);
 
 	(void)state;
-	during(w, t, 3 * SEC);
+	world_during(w, t, 3 * SEC);
 	assert_int_equal(session_subflow(world_session(w, SIM_SERVER), 1)->mtu.current,
 			 1500);
 	t->gap = 0;
 	net_lane(world_net(w), 0, SIM_SERVER)->mtu = 1280;
 	net_lane(world_net(w), 0, SIM_CLIENT)->mtu = 1280;
-	during(w, t, 5 * SEC);
+	world_during(w, t, 5 * SEC);
 	print_message("longest gap %.0f ms\n", (double)t->gap / 1e6);
 	assert_true(t->gap <= 3 * SEC);
 	finishes(w, t, 20 * SEC);
@@ -385,10 +368,10 @@ late_join(void **state)
 	struct transfer *t = world_transfer(w, 100, 300 * MB);
 
 	(void)state;
-	during(w, t, 4 * SEC);
+	world_during(w, t, 4 * SEC);
 	world_add_link(w, &second, &second);
-	during(w, t, 1 * SEC);
-	assert_true(mbit(during(w, t, 3 * SEC), 3 * SEC) >= 90 * 0.93);
+	world_during(w, t, 1 * SEC);
+	assert_true(mbit(world_during(w, t, 3 * SEC), 3 * SEC) >= 90 * 0.93);
 	world_free(w);
 }
 
@@ -464,7 +447,7 @@ slow_link(void **state)
 	struct session_stats st;
 
 	(void)state;
-	during(w, t, 3 * SEC);
+	world_during(w, t, 3 * SEC);
 	session_stats_get(world_session(w, SIM_CLIENT), &st);
 	print_message("%.0f kB held for it\n", (double)st.held_out / 1e3);
 	assert_true(st.held_out <= 400 * KBYTE);
@@ -481,7 +464,7 @@ streams_take_turns(void **state)
 	(void)state;
 	for (int i = 0; i < 4; i++)
 		t[i] = world_transfer(w, 100, 100 * MB);
-	during(w, t[0], 5 * SEC);
+	world_during(w, t[0], 5 * SEC);
 	for (int i = 0; i < 4; i++) {
 		least = min_u64(least, t[i]->read[SIM_CLIENT]);
 		most = max_u64(most, t[i]->read[SIM_CLIENT]);
@@ -658,8 +641,8 @@ fast_and_shuffled(void **state)
 	l.jitter = 20 * MS;
 	w = world_of(&l, 1);
 	t = world_transfer(w, 100, 2000 * MB);
-	during(w, t, 3 * SEC);
-	got = during(w, t, 4 * SEC);
+	world_during(w, t, 3 * SEC);
+	got = world_during(w, t, 4 * SEC);
 	session_stats_get(world_session(w, SIM_SERVER), &st);
 	print_message("%.1f of 300 Mbit/s, %.2f %% sent again\n", mbit(got, 4 * SEC),
 		      100 * (double)st.resent / (double)st.stream_bytes_out);
@@ -688,8 +671,8 @@ delays_vary(void **state)
 		options.seed = 2 + i / 2;
 		w = world_of(&l[i % 2], 1);
 		t = world_transfer(w, 100, 2000 * MB);
-		during(w, t, warm[i % 2]);
-		share = mbit(during(w, t, 3 * SEC), 3 * SEC) * 1e6 /
+		world_during(w, t, warm[i % 2]);
+		share = mbit(world_during(w, t, 3 * SEC), 3 * SEC) * 1e6 /
 			(double)l[i % 2].rate;
 		print_message("%.2f of %.0f Mbit/s\n", share,
 			      (double)l[i % 2].rate / 1e6);
@@ -710,7 +693,7 @@ starts_far_away(void **state)
 	uint64_t got;
 
 	(void)state;
-	got = during(w, t, 20 * SEC);
+	got = world_during(w, t, 20 * SEC);
 	session_stats_get(world_session(w, SIM_SERVER), &st);
 	print_message("%.1f of 50 Mbit/s, %.1f %% sent again\n", mbit(got, 20 * SEC),
 		      100 * (double)st.resent / (double)st.stream_bytes_out);

@@ -199,6 +199,13 @@ world_set_uplink(struct world *w, unsigned link, bool up)
 	session_subflow_up(w->s[SIM_CLIENT], world_subflow(link), &local, w->now);
 }
 
+void
+world_set_silent(struct world *w, unsigned link, bool up, bool down)
+{
+	net_lane(w->net, link, SIM_CLIENT)->silent = up;
+	net_lane(w->net, link, SIM_SERVER)->silent = down;
+}
+
 struct sim_net *
 world_net(struct world *w)
 {
@@ -581,6 +588,15 @@ bool
 world_finish(struct world *w, const struct transfer *t, ns_t patience)
 {
 	return run(w, w->now + patience, t);
+}
+
+uint64_t
+world_during(struct world *w, const struct transfer *t, ns_t span)
+{
+	const uint64_t before = t->read[SIM_CLIENT];
+
+	(void)world_finish(w, t, span);
+	return t->read[SIM_CLIENT] - before;
 }
 
 void

@@ -66,12 +66,16 @@ void world_reset(struct world *w, struct transfer *t, enum sim_side side);
 
 /* The client's uplink goes, and comes back, from another port. */
 void world_set_uplink(struct world *w, unsigned link, bool up);
+/* What goes up or down there disappears. */
+void world_set_silent(struct world *w, unsigned link, bool up, bool down);
 
 void world_run(struct world *w, ns_t span);
 /* The clock goes ahead, and nothing happened meanwhile. */
 void world_jump(struct world *w, ns_t span);
 /* Until `t` is done; false: after `patience`. */
 bool world_finish(struct world *w, const struct transfer *t, ns_t patience);
+/* Bytes that arrive at the client within `span`; less time, if that is all of them. */
+uint64_t world_during(struct world *w, const struct transfer *t, ns_t span);
 bool world_is_done(const struct transfer *t);
 /* Whether every transfer is done, or reset and forgotten by both sides. */
 bool world_is_over(const struct world *w);
