@@ -18,24 +18,15 @@ import sys
 import threading
 import time
 
-IPPROTO_MPTCP = 262
-PATIENCE = 60
+from sockets import PATIENCE, arguments, make_socket
+
 # Of a length that is no power of two: what is out of place by a buffer is seen.
 PATTERN = bytes((i * 131 + i // 251) % 256 for i in range(65521)) * 17
 
 
-def make_socket(congestion):
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM,
-                         IPPROTO_MPTCP if congestion else 0)
-    if congestion:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION,
-                        congestion.encode())
-    sock.settimeout(PATIENCE)
-    return sock
-
-
 def connect(congestion, host, port):
     sock = make_socket(congestion)
+    sock.settimeout(PATIENCE)
     sock.connect((host, int(port)))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
@@ -92,7 +83,6 @@ def serve_one(sock):
 
 def serve(congestion, port):
     listener = make_socket(congestion)
-    listener.settimeout(None)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("", int(port)))
     listener.listen(64)
@@ -144,11 +134,8 @@ def pull(congestion, host, port, seconds):
     print(total)
 
 
-def main(args):
-    mode, args = args[0], args[1:]
-    congestion = None
-    if args[0] == "--mptcp":
-        congestion, args = args[1], args[2:]
+def main():
+    mode, congestion, args = arguments(__doc__)
     if mode in ("get", "put"):
         transfer(mode, congestion, *args)
     elif mode in ("serve", "ask", "pull"):
@@ -157,6 +144,4 @@ def main(args):
         sys.exit(__doc__)
 
 
-if len(sys.argv) < 3:
-    sys.exit(__doc__)
-main(sys.argv[1:])
+main()

@@ -27,19 +27,10 @@ import socket
 import sys
 import time
 
-IPPROTO_MPTCP = 262
-PATIENCE = 60
+from sockets import PATIENCE, arguments, make_socket
+
 PIECE = 64 * 1024
 AT_ONCE = 1
-
-
-def make_socket(congestion):
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM,
-                         IPPROTO_MPTCP if congestion else 0)
-    if congestion:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION,
-                        congestion.encode())
-    return sock
 
 
 def send(sock, seconds):
@@ -179,11 +170,8 @@ def judge(cut_at, back_at, left, whole):
           f"mbit={flow.mbit(cut_at, end):.2f}")
 
 
-def main(args):
-    mode, args = args[0], args[1:]
-    congestion = None
-    if args[0] == "--mptcp":
-        congestion, args = args[1], args[2:]
+def main():
+    mode, congestion, args = arguments(__doc__)
     if mode == "serve":
         serve(congestion, *args)
     elif mode == "stall":
@@ -194,6 +182,4 @@ def main(args):
         client(mode, congestion, *args)
 
 
-if len(sys.argv) < 3:
-    sys.exit(__doc__)
-main(sys.argv[1:])
+main()

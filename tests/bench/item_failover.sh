@@ -8,31 +8,12 @@
 # the server itself. The emulator's counters say what the survivors carried.
 # shellcheck source=tests/bench/lib.sh
 . "$(dirname "$0")/lib.sh"
-
-FLOW=tests/bench/flow.py
-PAIR_CLIENT_EXTRA="[listen flow]
-type = forward
-address = 127.0.0.1:7000
-transport = $PAIR_TRANSPORT
-target = $LAB_ORIGIN4:7000"
-
-now()
-{
-	echo "$EPOCHREALTIME"
-}
+# shellcheck source=tests/bench/flow.sh
+. tests/bench/flow.sh
 
 minus()
 {
 	awk -v a="$1" -v b="$2" 'BEGIN { printf "%d\n", (a - b) * 1000 }'
-}
-
-# What one side of a flow said of itself; both must have seen the same bytes.
-agree()
-{
-	local sent got
-	sent=$(sed -n 's/^sent //p' "$1" "$2")
-	got=$(sed -n 's/^got //p' "$1" "$2")
-	[ -n "$sent" ] && [ "$sent" = "$got" ]
 }
 
 # flow WHO RUN up|down NS HOST SERVE-OPTION...
@@ -58,8 +39,8 @@ flow()
 	kill "$sampler"
 	wait "$sampler" 2>/dev/null
 	lab_set fibre state=up
-	if ! agree "$raw.server" "$raw.client"; then
-		record "who=$who dir=$dir run=$run error=$(tail -qn 1 "$raw.server" "$raw.client" | tr ' \n' '__')"
+	if ! flow_agrees "$raw"; then
+		record "who=$who dir=$dir run=$run $(flow_error "$raw")"
 		return
 	fi
 	record "who=$who dir=$dir run=$run $($FLOW stall "$cut" <"$raw.csv")" \

@@ -22,33 +22,14 @@ PAIR_TRANSPORT=udp
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/bench/fetch.sh
 . tests/bench/fetch.sh
+# shellcheck source=tests/bench/flow.sh
+. tests/bench/flow.sh
 
-FLOW=tests/bench/flow.py
 # Nine tenths of 0.95 of what is left, and of the sum.
 LEFT_MBIT=34.2
 WHOLE_MBIT=77
 FLAP_S=30
 [ -z "$BENCH_FULL" ] || FLAP_S=600
-PAIR_CLIENT_EXTRA+="
-[listen flow]
-type = forward
-address = 127.0.0.1:7000
-transport = udp
-target = $LAB_ORIGIN4:7000"
-
-now()
-{
-	echo "$EPOCHREALTIME"
-}
-
-# What both sides of a flow said of it: they must have seen the same bytes.
-agree()
-{
-	local sent got
-	sent=$(sed -n 's/^sent //p' "$1" "$2")
-	got=$(sed -n 's/^got //p' "$1" "$2")
-	[ -n "$sent" ] && [ "$sent" = "$got" ]
-}
 
 # What happens in each case while the flow runs; CUT and BACK are when.
 trouble_death()
@@ -125,8 +106,8 @@ flow()
 	CUT='' BACK=''
 	"trouble_$event"
 	wait "$client" "$server"
-	if ! agree "$raw.server" "$raw.client"; then
-		record "$words error=$(tail -qn 1 "$raw.server" "$raw.client" | tr ' \n' '__')"
+	if ! flow_agrees "$raw"; then
+		record "$words $(flow_error "$raw")"
 		return
 	fi
 	record "$words $($FLOW judge "$CUT" "${BACK:-0}" $LEFT_MBIT $WHOLE_MBIT <"$raw.csv")"
