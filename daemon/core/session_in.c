@@ -159,6 +159,20 @@ on_session_max(struct session *s, uint64_t max)
 
 /* Frames about subflows, and keys */
 
+/*
+ * Whether an answer that came by `via` makes a round trip. By way of another subflow
+ * it is a mixture of both, which counts when nothing else comes any more.
+ */
+static bool
+is_round_trip(struct subflow *sf, const struct subflow *via, ns_t now)
+{
+	if (sf == via)
+		sf->detour_at = 0;
+	else if (sf->detour_at == 0)
+		sf->detour_at = now;
+	return sf == via || now - sf->detour_at > SUBFLOW_DEAF + rtt_smoothed(&sf->rtt);
+}
+
 static int
 on_ack(struct session *s, const struct inbound *in, const struct frame_ack *ack)
 {
@@ -166,21 +180,18 @@ on_ack(struct session *s, const struct inbound *in, const struct frame_ack *ack)
 		ack->subflow < SESSION_SUBFLOWS_MAX ? s->subflows[ack->subflow] : NULL;
 	struct loss_sample sample = {0};
 	const struct sent *newest;
-	bool is_round_trip;
+	bool is_whole;
 
 	if (sf == NULL || loss_acked(&sf->loss, ack, in->now, &newest, &sample) < 0)
 		return -EBADMSG;
-	if (sf == in->sf)
-		sf->answered_at = in->now;
-	/* By way of another subflow it is a mixture of both, but may be all there is. */
-	is_round_trip = sf == in->sf || in->now - sf->answered_at > SUBFLOW_DEAF;
-	if (!is_round_trip) {
+	is_whole = is_round_trip(sf, in->sf, in->now);
+	if (!is_whole) {
 		sample.rtt = sample.acked_ns = 0;
 		sample.acked_packets = 0;
 	}
 	if (newest != NULL) {
 		rtt_one_way(&sf->rtt, newest->sent_at, ack->received_at, in->now);
-		if (newest->wants_ack && is_round_trip)
+		if (newest->wants_ack && is_whole)
 			rtt_sample(&sf->rtt, in->now - newest->sent_at,
 				   min_ns((ns_t)ack->delay * NS_PER_US, ACKS_DELAY_MAX),
 				   in->now);

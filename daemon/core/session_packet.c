@@ -250,6 +250,8 @@ packet_finish(struct session *s, struct subflow *sf, struct outbound *p)
 	if (p->sent.wants_ack) {
 		cc_sent(&sf->cc, in_flight, p->sent.size, s->now);
 		pacer_sent(&sf->pacer, p->sent.size);
+		if (in_flight == 0)
+			sf->detour_at = 0; /* there was nothing to answer */
 		if (sf->probe_credit > 0)
 			sf->probe_credit--;
 	}

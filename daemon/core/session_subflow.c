@@ -33,7 +33,6 @@ make(struct session *s, uint8_t id, const struct subflow_way *way, ns_t now)
 	sf->uplink = way->uplink;
 	sf->via = way->via;
 	sf->heard_at = now;
-	sf->answered_at = now;
 	s->subflows[id] = sf;
 	return sf;
 }

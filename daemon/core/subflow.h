@@ -91,16 +91,16 @@ struct subflow {
 	bool moved; /* its address changed once: only RESPONSE proves it again */
 	/* From `remote` in packets that opened, and to it. */
 	uint64_t bytes_in, bytes_out;
-	bool acks_elsewhere;   /* what came is still to be told on another one too */
-	uint64_t copied_to;    /* packets below were copied, or are not worth it */
-	ns_t elsewhere_until;  /* the peer does not hear us here: so is what comes */
-	ns_t heard_at;         /* when anything came that opened */
-	ns_t acked_at;         /* when an acknowledgement made progress */
-	ns_t answered_at;      /* when one came by this subflow itself */
-	ns_t doubted_at;       /* since when it has had to prove itself */
-	ns_t probe_at;         /* the next probe; NS_NEVER: none is needed */
-	unsigned probes;       /* unanswered in a row */
-	unsigned suspected;    /* times, statistics */
+	bool acks_elsewhere;  /* what came is still to be told on another one too */
+	uint64_t copied_to;   /* packets below were copied, or are not worth it */
+	ns_t elsewhere_until; /* the peer does not hear us here: so is what comes */
+	ns_t heard_at;        /* when anything came that opened */
+	ns_t acked_at;        /* when an acknowledgement made progress */
+	ns_t detour_at;       /* since when they come by others alone; 0: they do not */
+	ns_t doubted_at;      /* since when it has had to prove itself */
+	ns_t probe_at;        /* the next probe; NS_NEVER: none is needed */
+	unsigned probes;      /* unanswered in a row */
+	unsigned suspected;   /* times, statistics */
 	unsigned probe_credit; /* packets that may go out beyond the window */
 	/* Statistics: packets that opened; bytes in them and in those sent. */
 	uint64_t packets_in, received, sent;

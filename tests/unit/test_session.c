@@ -695,14 +695,46 @@ a_detour_is_no_round_trip(void **state)
 	sf = session_subflow(p.s, 2);
 	st = session_open(p.s, (const uint8_t *)"x", 1, NULL);
 	assert_non_null(st);
-	write_some(&p, st, MEMORY);
-	hear(&p);
-	assert_true(sf->loss.in_flight > 0);
-	p.now += RTT / 3;
-	acknowledge_via(&p, 1, 2);
-	assert_int_equal(sf->loss.in_flight, 0);
-	assert_int_equal(rtt_minimum(&sf->rtt), RTT);
-	assert_int_equal(sf->cc.bbr.model.min_rtt, RTT);
+	for (int i = 0; i < 2; i++) {
+		p.now += 2 * SUBFLOW_DEAF;
+		write_some(&p, st, ROOM * 20);
+		hear(&p);
+		assert_true(sf->loss.in_flight > 0);
+		p.now += RTT / 3;
+		acknowledge(&p, 1);
+		acknowledge_via(&p, 1, 2);
+		assert_int_equal(sf->loss.in_flight, 0);
+		assert_int_equal(rtt_minimum(&sf->rtt), RTT);
+		assert_int_equal(sf->cc.bbr.model.min_rtt, RTT);
+	}
+	end(&p);
+}
+
+/* But better than none, where the way back has died. */
+static void
+a_detour_counts_when_nothing_else_comes(void **state)
+{
+	const struct subflow *sf;
+	struct stream *st;
+	struct pair p;
+
+	(void)state;
+	begin_two(&p);
+	sf = session_subflow(p.s, 2);
+	st = session_open(p.s, (const uint8_t *)"x", 1, NULL);
+	assert_non_null(st);
+	for (ns_t span = 0; span <= SUBFLOW_DEAF + 2 * RTT; span += RTT / 3) {
+		if (span <= SUBFLOW_DEAF)
+			assert_int_equal(sf->cc.bbr.model.min_rtt, RTT);
+		write_some(&p, st, ROOM * 2);
+		hear(&p);
+		p.now += RTT / 3;
+		acknowledge(&p, 1);
+		p.heard[2]--; /* something is always on its way */
+		acknowledge_via(&p, 1, 2);
+		p.heard[2]++;
+	}
+	assert_true(sf->cc.bbr.model.min_rtt < RTT);
 	end(&p);
 }
 
@@ -870,6 +902,7 @@ main(void)
 		cmocka_unit_test(what_is_sent_keeps_the_pace),
 		cmocka_unit_test(silence_gives_the_flight_to_others),
 		cmocka_unit_test(a_detour_is_no_round_trip),
+		cmocka_unit_test(a_detour_counts_when_nothing_else_comes),
 		cmocka_unit_test(what_was_lost_waits_for_the_fast_way),
 		cmocka_unit_test(a_young_stream_goes_first),
 		cmocka_unit_test(a_tail_is_copied),
