@@ -158,6 +158,7 @@ loss_sent(struct loss *l, const struct sent *p, ns_t now)
 	new->sent_at = now;
 	new->state = SENT_NONE;
 	new->taken = false;
+	new->copied = false;
 	if (p->wants_ack) {
 		if (l->in_flight == 0)
 			l->first_sent_at = l->delivered_at = now;
@@ -471,6 +472,24 @@ const struct sent *
 loss_after(const struct loss *l, const struct sent *p)
 {
 	return p->newer != SENT_NOBODY ? packet(l, p->newer) : NULL;
+}
+
+const struct sent *
+loss_newest(const struct loss *l)
+{
+	return l->flying.newest != SENT_NOBODY ? packet(l, l->flying.newest) : NULL;
+}
+
+const struct sent *
+loss_before(const struct loss *l, const struct sent *p)
+{
+	return p->older != SENT_NOBODY ? packet(l, p->older) : NULL;
+}
+
+void
+loss_copied(struct loss *l, const struct sent *p)
+{
+	packet(l, p->counter)->copied = true;
 }
 
 void

@@ -136,6 +136,12 @@ const struct sent *loss_take(struct loss *l);
 const struct sent *loss_oldest(const struct loss *l);
 const struct sent *loss_after(const struct loss *l, const struct sent *p);
 
+/* The same from the other end. */
+const struct sent *loss_newest(const struct loss *l);
+const struct sent *loss_before(const struct loss *l, const struct sent *p);
+/* `p`, which is in flight, has a copy elsewhere, or needs none. */
+void loss_copied(struct loss *l, const struct sent *p);
+
 /* The subflow had room and was given nothing: samples from here are too low. */
 void loss_app_limited(struct loss *l);
 

@@ -20,6 +20,7 @@ struct item {
 	uint32_t len;
 	uint8_t kind;
 	bool fin;
+	bool again; /* it was lost before */
 };
 
 enum sent_state { SENT_NONE, SENT_IN_FLIGHT, SENT_ACKED, SENT_LOST };
@@ -39,6 +40,7 @@ struct sent {
 	bool mtu_probe; /* its loss is no sign of congestion */
 	bool app_limited;
 	bool taken;      /* by loss_take() */
+	bool copied;     /* or in no need of it: loss_copied() */
 	uint8_t lost_by; /* enum lost_by */
 	struct item items[LOSS_ITEMS_MAX];
 	ns_t lost_at;

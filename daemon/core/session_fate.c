@@ -105,7 +105,8 @@ session_settle(struct session *s, struct subflow *sf)
 			switch ((enum item_kind)it->kind) {
 			case ITEM_CHUNK:
 			case ITEM_COPY: chunk_fate(s, it, arrived); break;
-			case ITEM_WORD: word_fate(s, it, arrived); break;
+			case ITEM_WORD:
+			case ITEM_WORD_COPY: word_fate(s, it, arrived); break;
 			case ITEM_SESSION_MAX: s->tell_session_max |= !arrived; break;
 			case ITEM_SUBFLOW_WORD:
 				subflow_word_fate(s, it, arrived);

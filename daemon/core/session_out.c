@@ -4,42 +4,6 @@
 
 /* Streams */
 
-static bool
-put_word(struct outbound *p, struct stream *st, uint8_t word)
-{
-	struct frame f = {0};
-
-	if (!packet_has_items(p))
-		return false;
-	switch ((enum stream_word)word) {
-	case STREAM_OPEN:
-		f.type = FRAME_OPEN;
-		f.open = (struct frame_open){st->id, st->request, st->request_len};
-		break;
-	case STREAM_OPENED:
-		f.type = FRAME_OPENED;
-		f.opened.stream = st->id;
-		f.opened.status = st->status;
-		break;
-	case STREAM_RESET:
-		f.type = FRAME_RESET;
-		f.reset.stream = st->id;
-		f.reset.code = st->reset_code;
-		f.reset.final = st->out.sent;
-		break;
-	case STREAM_MAX:
-		f.type = FRAME_STREAM_MAX;
-		f.max.stream = st->id;
-		f.max.max = st->in.limit;
-		break;
-	}
-	if (!packet_put(p, &f))
-		return false;
-	packet_note(p, (struct item){.kind = ITEM_WORD, .stream = st->id, .off = word});
-	st->words &= (uint8_t)~word;
-	return true;
-}
-
 static void
 put_words(struct session *s, struct outbound *p)
 {
@@ -47,8 +11,11 @@ put_words(struct session *s, struct outbound *p)
 		struct stream *st = list_entry(it, struct stream, talk);
 
 		for (unsigned word = STREAM_OPEN; word <= STREAM_MAX; word <<= 1) {
-			if ((st->words & word) != 0 && !put_word(p, st, (uint8_t)word))
+			if ((st->words & word) == 0)
+				continue;
+			if (!packet_put_word(p, st, (uint8_t)word, ITEM_WORD))
 				return;
+			st->words &= (uint8_t)~word;
 		}
 		list_remove(&st->talk);
 	}
@@ -99,7 +66,8 @@ put_chunk(struct session *s, struct outbound *p, struct stream *st)
 	more = packet_put_chunk(p, st, &c);
 	if (c.len == 0 && !c.fin)
 		return false;
-	packet_note(p, (struct item){st->id, c.off, c.len, ITEM_CHUNK, c.fin});
+	packet_note(p, (struct item){st->id, c.off, c.len, ITEM_CHUNK, c.fin,
+				     c.off + c.len <= st->out.sent});
 	if (c.off + c.len > st->out.sent) {
 		s->out_total += c.off + c.len - st->out.sent;
 		s->stats.stream_bytes_out += c.off + c.len - st->out.sent;

@@ -188,6 +188,43 @@ packet_put_news(struct session *s, struct outbound *p)
 
 /* Streams */
 
+bool
+packet_put_word(struct outbound *p, const struct stream *st, uint8_t word,
+		enum item_kind kind)
+{
+	struct frame f = {0};
+
+	if (!packet_has_items(p))
+		return false;
+	switch ((enum stream_word)word) {
+	case STREAM_OPEN:
+		f.type = FRAME_OPEN;
+		f.open = (struct frame_open){st->id, st->request, st->request_len};
+		break;
+	case STREAM_OPENED:
+		f.type = FRAME_OPENED;
+		f.opened.stream = st->id;
+		f.opened.status = st->status;
+		break;
+	case STREAM_RESET:
+		f.type = FRAME_RESET;
+		f.reset.stream = st->id;
+		f.reset.code = st->reset_code;
+		f.reset.final = st->out.sent;
+		break;
+	case STREAM_MAX:
+		f.type = FRAME_STREAM_MAX;
+		f.max.stream = st->id;
+		f.max.max = st->in.limit;
+		break;
+	}
+	if (!packet_put(p, &f))
+		return false;
+	packet_note(
+		p, (struct item){.kind = (uint8_t)kind, .stream = st->id, .off = word});
+	return true;
+}
+
 /* The bytes are written once, where they are sealed. */
 bool
 packet_put_chunk(struct outbound *p, const struct stream *st, struct chunk *c)

@@ -14,6 +14,7 @@ enum item_kind {
 	ITEM_CHUNK,
 	ITEM_COPY, /* of a chunk that is in flight elsewhere */
 	ITEM_WORD, /* off: enum stream_word */
+	ITEM_WORD_COPY,
 	ITEM_SESSION_MAX,
 	ITEM_SUBFLOW_WORD, /* stream: subflow id, off: enum subflow_word */
 	ITEM_SUBFLOW_END,  /* stream: subflow id */
@@ -38,6 +39,9 @@ packet_put_subflow_words(struct session *s, struct outbound *p, struct subflow *
 /* MP_PRIO and MP_TCPRST of all subflows, ADD_ADDR and its kin. */
 void packet_put_news(struct session *s, struct outbound *p);
 void packet_put_addrs(struct session *s, struct outbound *p);
+/* False: the packet is full. */
+bool packet_put_word(struct outbound *p, const struct stream *st, uint8_t word,
+		     enum item_kind kind);
 /* A chunk's frame and bytes; `c` shrinks to what fits. False: the packet is full. */
 bool packet_put_chunk(struct outbound *p, const struct stream *st, struct chunk *c);
 /* Seals and remembers it. Returns its bytes, 0 when it came to nothing. */

@@ -92,7 +92,6 @@ struct subflow {
 	/* From `remote` in packets that opened, and to it. */
 	uint64_t bytes_in, bytes_out;
 	bool acks_elsewhere;  /* what came is still to be told on another one too */
-	uint64_t copied_to;   /* packets below were copied, or are not worth it */
 	ns_t elsewhere_until; /* the peer does not hear us here: so is what comes */
 	ns_t heard_at;        /* when anything came that opened */
 	ns_t acked_at;        /* when an acknowledgement made progress */

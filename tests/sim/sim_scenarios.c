@@ -7,6 +7,8 @@
 #include "daemon/core/subflow.h"
 #include "tests/sim/world.h"
 
+#include <stdlib.h>
+
 #define MS  NS_PER_MS
 #define SEC NS_PER_SEC
 #define MB  UINT64_C(1000000)
@@ -259,6 +261,32 @@ an_idle_uplink_dies(void **state)
 		print_message("known after %.0f ms\n",
 			      (double)(world_now(w) - from) / 1e6);
 		assert_true(world_now(w) - from <= 1200 * MS);
+		world_free(w);
+	}
+}
+
+/*
+ * A session that was idle does not know yet: the request and its answer go by
+ * both, so that nothing waits for a timeout, whichever way is dead.
+ */
+static void
+a_new_stream_beside_a_silent_uplink(void **state)
+{
+	const ns_t rtt[] = {30 * MS, 60 * MS};
+
+	(void)state;
+	for (unsigned i = 0; i < 18; i++) {
+		unsigned dead = i % 2, which = 1 + i / 2 % 3;
+		struct world *w = two_links();
+		struct transfer *t = world_transfer(w, 100, 5 * MB);
+
+		assert_true(world_finish(w, t, 5 * SEC));
+		world_run(w, 3 * SEC + (ns_t)i * 53 * MS);
+		world_set_silent(w, dead, (which & 1) != 0, (which & 2) != 0);
+		t = world_transfer(w, 100, 100);
+		assert_true(world_finish(w, t, SEC));
+		print_message("%.1f ms\n", (double)(t->first_at - t->opened_at) / 1e6);
+		assert_true(t->first_at - t->opened_at <= rtt[1 - dead] + 5 * MS);
 		world_free(w);
 	}
 }
@@ -561,6 +589,46 @@ short_streams(void **state)
 	}
 }
 
+static int
+by_length(const void *a, const void *b)
+{
+	const ns_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* The tail, and what was lost once, go by both: no second loss is waited for. */
+static void
+short_streams_with_losses(void **state)
+{
+	enum { WORLDS = 10, STREAMS = 60 };
+	struct world_options saved = options;
+	struct sim_lane l[] = {world_lane(50, 15), world_lane(50, 15)};
+	ns_t took[WORLDS * STREAMS];
+	size_t n = 0;
+
+	(void)state;
+	l[0].loss_ppm = l[1].loss_ppm = 20000;
+	for (options.seed = 1; options.seed <= WORLDS; options.seed++) {
+		struct world *w = world_of(l, 2);
+
+		assert_true(world_finish(w, world_transfer(w, 100, MB), 5 * SEC));
+		for (int i = 0; i < STREAMS; i++) {
+			struct transfer *t = world_transfer(w, 100, 100 * KBYTE);
+
+			assert_true(world_finish(w, t, 5 * SEC));
+			took[n++] = t->done_at - t->opened_at;
+			world_run(w, 50 * MS);
+		}
+		world_free(w);
+	}
+	options = saved;
+	qsort(took, n, sizeof(took[0]), by_length);
+	print_message("median %.1f ms, 99 %% within %.1f\n", (double)took[n / 2] / 1e6,
+		      (double)took[n * 99 / 100] / 1e6);
+	assert_true(took[n * 99 / 100] <= 85 * MS);
+}
+
 /* Forged ICMP, ten times a second: nothing dies of it. */
 static void
 lies_about_an_uplink(void **state)
@@ -717,6 +785,7 @@ main(void)
 		cmocka_unit_test(one_direction_dies),
 		cmocka_unit_test(an_uplink_goes),
 		cmocka_unit_test(an_idle_uplink_dies),
+		cmocka_unit_test(a_new_stream_beside_a_silent_uplink),
 		cmocka_unit_test(queues_drain_while_it_is_quiet),
 		cmocka_unit_test(all_die_for_half_a_minute),
 		cmocka_unit_test(flapping),
@@ -732,6 +801,7 @@ main(void)
 		cmocka_unit_test(hundred_streams),
 		cmocka_unit_test(sixteen_streams),
 		cmocka_unit_test(short_streams),
+		cmocka_unit_test(short_streams_with_losses),
 		cmocka_unit_test(lies_about_an_uplink),
 		cmocka_unit_test(redundant_copies_everything),
 		cmocka_unit_test(fast_and_shuffled),
