@@ -164,24 +164,3 @@ mtu_lost(struct mtu *m, uint16_t payload, bool probe, ns_t now)
 		m->full_lost_at = now;
 	}
 }
-
-bool
-mtu_too_large(struct mtu *m, uint16_t payload, ns_t now)
-{
-	const uint16_t before = m->current;
-	const uint32_t size = (uint32_t)payload + m->headers;
-
-	if (size <= MTU_BASE)
-		return false;
-	if (size <= m->current)
-		enter(m, MTU_STATE_BASE, now);
-	if (size < m->ceiling && m->state != MTU_STATE_COMPLETE)
-		m->ceiling = (uint16_t)size;
-	if (m->probed >= m->ceiling) {
-		m->probed = 0;
-		m->attempts = 0;
-		m->next_at = now;
-	}
-	complete_if_done(m, now);
-	return m->current != before;
-}

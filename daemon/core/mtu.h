@@ -9,7 +9,7 @@
  *	   ^                    |     ^                            |   |
  *	   |                    |     +----- MTU_RAISE_AFTER ------+   |
  *	   +-- MTU_FULL_LOST packets above MTU_BASE lost in a row, ----+
- *	       none acknowledged, and smaller ones are; or EMSGSIZE
+ *	       none acknowledged, and smaller ones are
  *
  * Units:   bytes of a whole IP packet; mtu_payload() takes the headers off.
  * Bounds:  MTU_BASE to MTU_MAX.
@@ -61,8 +61,6 @@ void mtu_probe_sent(struct mtu *m, uint16_t payload, ns_t now);
  */
 bool mtu_acked(struct mtu *m, uint16_t payload, bool probe, ns_t now);
 void mtu_lost(struct mtu *m, uint16_t payload, bool probe, ns_t now);
-/* The kernel knows that a packet was too large (EMSGSIZE), a probe or not. */
-bool mtu_too_large(struct mtu *m, uint16_t payload, ns_t now);
 /* Not even MTU_BASE came through, MTU_PROBES times in a row. */
 bool mtu_is_blocked(const struct mtu *m);
 /* When mtu_probe() may have something; NS_NEVER: not before a fate is known. */

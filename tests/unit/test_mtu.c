@@ -309,46 +309,6 @@ a_full_queue_is_no_drop(void **state)
 	assert_int_equal(p.m.state, MTU_STATE_COMPLETE);
 }
 
-static void
-the_kernel_knows(void **state)
-{
-	struct path p;
-	unsigned probes;
-
-	(void)state;
-	/* A probe that could not be sent is not tried again. */
-	path_init(&p, 1480, 0, false);
-	run_until(&p, RTT_NS + STEP);
-	while (mtu_probe(&p.m, p.now) > 1480 - 28) {
-		uint16_t payload = mtu_probe(&p.m, p.now);
-
-		if (p.probes++ % 2 == 0)
-			mtu_probe_sent(&p.m, payload, p.now);
-		assert_false(mtu_too_large(&p.m, payload, p.now));
-		assert_true(mtu_probe(&p.m, p.now) < payload);
-	}
-	probes = p.probes;
-	assert_int_equal(probes, 3);
-	run_until(&p, p.now + NS_PER_SEC);
-	assert_int_equal(p.probes, probes + 1);
-	assert_int_equal(mtu_payload(&p.m) + 28, 1480);
-	assert_int_equal(p.m.state, MTU_STATE_COMPLETE);
-
-	/* What is larger, or no larger than the least, changes nothing. */
-	assert_false(mtu_too_large(&p.m, 1492 - 28, p.now));
-	assert_false(mtu_too_large(&p.m, 1280 - 28, p.now));
-	assert_int_equal(mtu_payload(&p.m) + 28, 1480);
-	p.size = 1500;
-	run_until(&p, p.now + MTU_RAISE_AFTER + NS_PER_SEC);
-	assert_int_equal(mtu_payload(&p.m) + 28, 1500);
-	/* A packet that used to pass. */
-	p.size = 1428;
-	assert_true(mtu_too_large(&p.m, 1500 - 28, p.now));
-	assert_int_equal(mtu_payload(&p.m) + 28, 1280);
-	run_until(&p, p.now + 4 * NS_PER_SEC);
-	assert_int_equal(mtu_payload(&p.m) + 28, 1428);
-}
-
 int
 main(void)
 {
@@ -362,7 +322,6 @@ main(void)
 		cmocka_unit_test(a_drop_is_noticed_while_losses_go_on),
 		cmocka_unit_test(a_drop_is_noticed_by_what_is_nearly_full),
 		cmocka_unit_test(a_full_queue_is_no_drop),
-		cmocka_unit_test(the_kernel_knows),
 	};
 
 	seed = seed_choose();
