@@ -21,24 +21,6 @@ static const struct {
 	[LOG_LEVEL_DEBUG] = {"debug", "<7>"},
 };
 
-int
-log_level_parse(const char *name, enum log_level *ret_level)
-{
-	for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
-		if (strcmp(name, levels[i].name) == 0) {
-			*ret_level = (enum log_level)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
-const char *
-log_level_name(enum log_level level)
-{
-	return levels[level].name;
-}
-
 void
 log_set_level(enum log_level level)
 {

@@ -15,10 +15,6 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
-/* -EINVAL: `name` is none of error, warn, info, debug. */
-int log_level_parse(const char *name, enum log_level *ret_level) MUST_CHECK;
-const char *log_level_name(enum log_level level);
-
 void log_set_level(enum log_level level);
 void log_to_journal(bool on);
 

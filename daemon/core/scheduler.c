@@ -2,8 +2,6 @@
 
 #include "daemon/core/scheduler_kinds.h"
 
-#include <string.h>
-
 static const struct {
 	const char *name;
 	int (*pick)(const struct question *q, uint8_t tier);
@@ -53,18 +51,6 @@ scheduler_pick(enum scheduler_kind kind, const struct question *q)
 			return SCHEDULER_WAIT;
 	}
 	return SCHEDULER_WAIT;
-}
-
-int
-scheduler_parse(const char *name, enum scheduler_kind *ret_kind)
-{
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		if (strcmp(kinds[i].name, name) == 0) {
-			*ret_kind = (enum scheduler_kind)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
 }
 
 const char *

@@ -48,8 +48,6 @@ enum { SCHEDULER_WAIT = -1 };
 /* The index of the subflow to send on now, or SCHEDULER_WAIT. */
 int scheduler_pick(enum scheduler_kind kind, const struct question *q);
 
-/* -EINVAL: no scheduler has this name. */
-int scheduler_parse(const char *name, enum scheduler_kind *ret_kind) MUST_CHECK;
 const char *scheduler_name(enum scheduler_kind kind);
 
 #endif

@@ -1,13 +1,11 @@
 #include "daemon/io/tcp.h"
 
 #include <fcntl.h>
-#include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #ifndef IPPROTO_MPTCP
@@ -313,12 +311,4 @@ tcp_set_keepalive(int fd, ns_t idle)
 	(void)set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, 10);
 	(void)set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
 	(void)set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-}
-
-int
-tcp_unacked(int fd)
-{
-	int bytes;
-
-	return ioctl(fd, SIOCOUTQ, &bytes) < 0 ? -errno : bytes;
 }

@@ -139,21 +139,6 @@ others_choose_their_way(void **state)
 	assert_int_equal(pick(SCHEDULER_LOWEST_LATENCY, c, 2, BULK), SCHEDULER_WAIT);
 }
 
-static void
-names_are_read_and_written(void **state)
-{
-	enum scheduler_kind kind;
-
-	(void)state;
-	for (int k = SCHEDULER_EARLIEST; k <= SCHEDULER_REDUNDANT; k++) {
-		assert_int_equal(
-			scheduler_parse(scheduler_name((enum scheduler_kind)k), &kind),
-			0);
-		assert_int_equal(kind, k);
-	}
-	assert_int_equal(scheduler_parse("fastest", &kind), -EINVAL);
-}
-
 int
 main(void)
 {
@@ -165,7 +150,6 @@ main(void)
 		cmocka_unit_test(whoever_waited_waits_on_more_easily),
 		cmocka_unit_test(tiers_overflow_and_stand_by),
 		cmocka_unit_test(others_choose_their_way),
-		cmocka_unit_test(names_are_read_and_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
