@@ -3,6 +3,7 @@
 #include "daemon/core/scheduler.h"
 #include "daemon/core/subflow.h"
 #include "daemon/core/wire.h"
+#include "daemon/io/sock.h"
 
 #include <string.h>
 
@@ -83,7 +84,7 @@ on_up(void *arg)
 {
 	struct udp_port *p = arg;
 
-	if (tcp_local(p->carrier.fd, &p->local) < 0) {
+	if (sock_local(p->carrier.fd, &p->local) < 0) {
 		lose(p);
 		return;
 	}

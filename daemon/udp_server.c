@@ -4,6 +4,7 @@
 #include "daemon/core/scheduler.h"
 #include "daemon/core/session_addr.h"
 #include "daemon/core/subflow.h"
+#include "daemon/io/sock.h"
 #include "daemon/open_request.h"
 #include "daemon/tunnel_udp.h"
 #include "daemon/udp_carriers.h"
@@ -287,7 +288,7 @@ knock_with_packet(struct udp_server *sv, struct door_knock *k)
 	};
 	struct server_session *ss;
 
-	if (tcp_local(k->fd, &b.local) < 0)
+	if (sock_local(k->fd, &b.local) < 0)
 		return DOOR_SILENT;
 	ss = take_packets(sv, &b);
 	if (ss == NULL || udp_carriers_take(&sv->carriers, ss->index, k, &b.local) < 0)

@@ -1,7 +1,8 @@
 #include "daemon/io/tcp.h"
 
+#include "daemon/io/sock.h"
+
 #include <fcntl.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -13,12 +14,6 @@
 #endif
 
 static int
-set_int(int fd, int level, int name, int value)
-{
-	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
-}
-
-static int
 stream_socket(enum tcp_kind kind, uint8_t family)
 {
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
@@ -28,29 +23,20 @@ stream_socket(enum tcp_kind kind, uint8_t family)
 }
 
 static int
-bind_to(int fd, const struct addr *at)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(at, &ss);
-
-	return bind(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
-}
-
-static int
 start_listening(int fd, const struct addr *at, int backlog)
 {
 	int err;
 
 	/* A restart must not wait for the connections of the last run. */
-	err = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	err = sock_set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (err < 0)
 		return err;
 	if (at->family == AF_INET6) {
-		err = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+		err = sock_set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 		if (err < 0)
 			return err;
 	}
-	err = bind_to(fd, at);
+	err = sock_bind(fd, at);
 	if (err < 0)
 		return err;
 	return listen(fd, backlog) < 0 ? -errno : 0;
@@ -72,22 +58,13 @@ tcp_listen(enum tcp_kind kind, const struct addr *at, int backlog)
 	return fd;
 }
 
-static int
-set_text(int fd, int level, int name, const char *text, size_t cap)
-{
-	size_t len = strlen(text);
-
-	if (len >= cap)
-		return -ENAMETOOLONG;
-	return setsockopt(fd, level, name, text, (socklen_t)len) < 0 ? -errno : 0;
-}
-
 int
 tcp_set_congestion(int fd, const char *name)
 {
 	enum { CONGESTION_NAME_MAX = 16 }; /* TCP_CA_NAME_MAX of the kernel */
 
-	return set_text(fd, IPPROTO_TCP, TCP_CONGESTION, name, CONGESTION_NAME_MAX);
+	return sock_set_text(fd, IPPROTO_TCP, TCP_CONGESTION, name,
+			     CONGESTION_NAME_MAX);
 }
 
 int
@@ -121,12 +98,12 @@ start_connecting(int fd, const struct tcp_connect *c)
 	int err;
 
 	if (c->device != NULL) {
-		err = set_text(fd, SOL_SOCKET, SO_BINDTODEVICE, c->device, IFNAMSIZ);
+		err = sock_set_device(fd, c->device);
 		if (err < 0)
 			return err;
 	}
 	if (c->local != NULL) {
-		err = bind_to(fd, c->local);
+		err = sock_bind(fd, c->local);
 		if (err < 0)
 			return err;
 	}
@@ -255,17 +232,6 @@ tcp_is_reset(int fd)
 }
 
 int
-tcp_local(int fd, struct addr *ret_addr)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-
-	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
-		return -errno;
-	return addr_from_sockaddr((struct sockaddr *)&ss, ret_addr);
-}
-
-int
 tcp_remote(int fd, struct addr *ret_addr)
 {
 	struct sockaddr_storage ss;
@@ -279,26 +245,26 @@ tcp_remote(int fd, struct addr *ret_addr)
 void
 tcp_set_nodelay(int fd, bool on)
 {
-	(void)set_int(fd, IPPROTO_TCP, TCP_NODELAY, on);
+	(void)sock_set_int(fd, IPPROTO_TCP, TCP_NODELAY, on);
 }
 
 void
 tcp_set_unsent(int fd, size_t bytes)
 {
-	(void)set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)bytes);
+	(void)sock_set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)bytes);
 }
 
 int
 tcp_force_receive_buffer(int fd, size_t bytes)
 {
-	return set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, (int)bytes);
+	return sock_set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, (int)bytes);
 }
 
 int
 tcp_force_send_buffer(int fd, size_t bytes)
 {
 	/* The kernel doubles it, for its own bookkeeping. */
-	return set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, (int)(bytes / 2));
+	return sock_set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, (int)(bytes / 2));
 }
 
 /* Three probes 10 s apart: the 30 s of the header. */
@@ -307,8 +273,8 @@ tcp_set_keepalive(int fd, ns_t idle)
 {
 	ns_t idle_s = max_ns(idle / NS_PER_SEC, 1);
 
-	(void)set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)min_ns(idle_s, 32767));
-	(void)set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, 10);
-	(void)set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
-	(void)set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	(void)sock_set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)min_ns(idle_s, 32767));
+	(void)sock_set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, 10);
+	(void)sock_set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+	(void)sock_set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 }

@@ -51,7 +51,6 @@ void tcp_set_reset_on_close(int fd, bool on);
 /* Whether the peer has, without reading; false for no descriptor (-1). */
 bool tcp_is_reset(int fd);
 
-int tcp_local(int fd, struct addr *ret_addr) MUST_CHECK;
 int tcp_remote(int fd, struct addr *ret_addr) MUST_CHECK;
 void tcp_set_nodelay(int fd, bool on);
 /* -ENOENT: this kernel has no such algorithm; -EPERM: it is not for everybody. */

@@ -1,7 +1,8 @@
 #include "daemon/io/udp.h"
 
+#include "daemon/io/sock.h"
+
 #include <linux/errqueue.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
@@ -52,18 +53,12 @@ is_client(const struct udp_sock *s)
 	return s->remote.family != 0;
 }
 
-static int
-set_int(int fd, int level, int name, int value)
-{
-	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
-}
-
 /* The kernel doubles the size, for its own bookkeeping. */
 static void
 set_buffer(int fd, int forced, int name, int bytes)
 {
-	if (set_int(fd, SOL_SOCKET, forced, bytes / 2) < 0)
-		(void)set_int(fd, SOL_SOCKET, name, bytes / 2);
+	if (sock_set_int(fd, SOL_SOCKET, forced, bytes / 2) < 0)
+		(void)sock_set_int(fd, SOL_SOCKET, name, bytes / 2);
 }
 
 static int
@@ -75,46 +70,26 @@ open_socket(uint8_t family)
 	if (fd < 0)
 		return -errno;
 	if (family == AF_INET6)
-		err = set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+		err = sock_set_int(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+				   IPV6_PMTUDISC_PROBE);
 	else
-		err = set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+		err = sock_set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
 	if (err < 0) {
 		close(fd);
 		return err;
 	}
 	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER);
 	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER);
-	(void)set_int(fd, SOL_UDP, UDP_GRO, 1);
+	(void)sock_set_int(fd, SOL_UDP, UDP_GRO, 1);
 	return fd;
-}
-
-static int
-bind_to(int fd, const struct addr *at)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(at, &ss);
-
-	return bind(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
-}
-
-static int
-bind_to_device(int fd, const char *device)
-{
-	size_t len = strlen(device);
-
-	if (len >= IFNAMSIZ)
-		return -ENAMETOOLONG;
-	return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)len) < 0
-		       ? -errno
-		       : 0;
 }
 
 static int
 hear_icmp(int fd, uint8_t family)
 {
 	if (family == AF_INET6)
-		return set_int(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
-	return set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
+		return sock_set_int(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+	return sock_set_int(fd, IPPROTO_IP, IP_RECVERR, 1);
 }
 
 static int
@@ -126,23 +101,12 @@ connect_client(int fd, const char *device, const struct addr *local,
 	int err = hear_icmp(fd, remote->family);
 
 	if (err == 0 && device != NULL)
-		err = bind_to_device(fd, device);
+		err = sock_set_device(fd, device);
 	if (err == 0 && local != NULL)
-		err = bind_to(fd, local);
+		err = sock_bind(fd, local);
 	if (err == 0 && connect(fd, (struct sockaddr *)&ss, len) < 0)
 		err = -errno;
 	return err;
-}
-
-static int
-local_of(int fd, struct addr *ret_addr)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-
-	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
-		return -errno;
-	return addr_from_sockaddr((struct sockaddr *)&ss, ret_addr);
 }
 
 int
@@ -158,7 +122,7 @@ udp_open_client(const char *device, const struct addr *local, const struct addr 
 		return s.fd;
 	err = connect_client(s.fd, device, local, remote);
 	if (err == 0)
-		err = local_of(s.fd, &s.local);
+		err = sock_local(s.fd, &s.local);
 	if (err < 0) {
 		close(s.fd);
 		return err;
@@ -174,13 +138,13 @@ bind_server(int fd, const struct addr *at)
 	int err;
 
 	if (at->family == AF_INET6) {
-		err = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+		err = sock_set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 		if (err == 0)
-			err = set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+			err = sock_set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 	} else {
-		err = set_int(fd, IPPROTO_IP, IP_PKTINFO, 1);
+		err = sock_set_int(fd, IPPROTO_IP, IP_PKTINFO, 1);
 	}
-	return err < 0 ? err : bind_to(fd, at);
+	return err < 0 ? err : sock_bind(fd, at);
 }
 
 int
@@ -194,7 +158,7 @@ udp_open_server(const struct addr *at, struct udp_sock *ret_sock)
 		return s.fd;
 	err = bind_server(s.fd, at);
 	if (err == 0)
-		err = local_of(s.fd, &s.local);
+		err = sock_local(s.fd, &s.local);
 	if (err < 0) {
 		close(s.fd);
 		return err;

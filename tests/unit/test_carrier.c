@@ -2,6 +2,7 @@
 
 #include "common/bytes.h"
 #include "daemon/io/carrier.h"
+#include "daemon/io/sock.h"
 #include "tests/unit/addrs.h"
 #include "tests/unit/seed.h"
 
@@ -320,7 +321,7 @@ connects_and_says_what_for(void **state)
 	at = addrs_ip("127.0.0.1", 0);
 	listener = tcp_listen(TCP_PLAIN, &at, 4);
 	assert_true(listener >= 0);
-	assert_int_equal(tcp_local(listener, &to.remote), 0);
+	assert_int_equal(sock_local(listener, &to.remote), 0);
 	assert_int_equal(carrier_connect(&r.end.carrier, r.loop, &to, 9, &h), 0);
 	carrier_send(&r.end.carrier, (const uint8_t *)"lost", 4, 4);
 	run(&r);
@@ -357,7 +358,7 @@ is_told_that_nobody_listens(void **state)
 	at = addrs_ip("127.0.0.1", 0);
 	listener = tcp_listen(TCP_PLAIN, &at, 4);
 	assert_true(listener >= 0);
-	assert_int_equal(tcp_local(listener, &to.remote), 0);
+	assert_int_equal(sock_local(listener, &to.remote), 0);
 	close(listener);
 	assert_int_equal(carrier_connect(&r.end.carrier, r.loop, &to, 9, &h), 0);
 	run(&r);

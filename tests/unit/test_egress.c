@@ -11,6 +11,7 @@
 
 #include "common/bytes.h"
 #include "daemon/egress.h"
+#include "daemon/io/sock.h"
 #include "daemon/io/tcp.h"
 #include "tests/unit/addrs.h"
 #include "tests/unit/clock.h"
@@ -339,7 +340,7 @@ listen_at(const char *ip, int backlog, uint16_t *ret_port)
 	a = addrs_ip(ip, 0);
 	fd = tcp_listen(TCP_PLAIN, &a, backlog);
 	assert_true(fd >= 0);
-	assert_int_equal(tcp_local(fd, &a), 0);
+	assert_int_equal(sock_local(fd, &a), 0);
 	*ret_port = a.port;
 	return fd;
 }
@@ -529,7 +530,7 @@ silent_listener(const char *ip, uint16_t *ret_port, int *ret_filler)
 	struct tcp_connect c = {.kind = TCP_PLAIN};
 	struct pollfd p = {.events = POLLOUT};
 
-	assert_int_equal(tcp_local(fd, &c.remote), 0);
+	assert_int_equal(sock_local(fd, &c.remote), 0);
 	p.fd = tcp_connect_start(&c);
 	assert_true(p.fd >= 0);
 	assert_int_equal(poll(&p, 1, 5000), 1);

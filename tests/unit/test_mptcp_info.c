@@ -1,6 +1,7 @@
 #include "tests/unit/unit.h"
 
 #include "daemon/io/mptcp_info.h"
+#include "daemon/io/sock.h"
 #include "daemon/io/tcp.h"
 #include "tests/unit/netlab.h"
 #include "tests/unit/spin.h"
@@ -91,7 +92,7 @@ test_figures(void **state)
 	assert_int_equal(mptcp_info_get_by_parts(f->leg.client, &older), 0);
 	check_same(&info, &older);
 	assert_int_equal(info.n_subflows, 1);
-	assert_int_equal(tcp_local(f->leg.client, &local), 0);
+	assert_int_equal(sock_local(f->leg.client, &local), 0);
 	assert_int_equal(tcp_remote(f->leg.client, &remote), 0);
 	assert_true(addr_equal(&info.subflows[0].local, &local));
 	assert_true(addr_equal(&info.subflows[0].remote, &remote));

@@ -2,6 +2,7 @@
 
 #include "daemon/io/mptcp_info.h"
 #include "daemon/io/mptcp_pm.h"
+#include "daemon/io/sock.h"
 #include "daemon/io/tcp.h"
 #include "tests/unit/netlab.h"
 #include "tests/unit/spin.h"
@@ -314,7 +315,7 @@ test_first_subflow_leaves_and_returns(void **state)
 	struct fixture *f = *state;
 	struct mptcp_pm_event first = {.token = f->client_token}, up;
 
-	assert_int_equal(tcp_local(f->leg.client, &first.local), 0);
+	assert_int_equal(sock_local(f->leg.client, &first.local), 0);
 	assert_int_equal(tcp_remote(f->leg.client, &first.remote), 0);
 	up = join(f, 2, 2);
 	remove_and_destroy(f, &first);

@@ -6,6 +6,7 @@
  */
 #include "tests/unit/unit.h"
 
+#include "daemon/io/sock.h"
 #include "daemon/io/tcp.h"
 #include "daemon/mptcp_client.h"
 #include "daemon/mptcp_server.h"
@@ -78,7 +79,7 @@ tcp_pair(int ret_fds[2])
 
 	listener = tcp_listen(TCP_PLAIN, &at, 1);
 	assert_true(listener >= 0);
-	assert_int_equal(tcp_local(listener, &to.remote), 0);
+	assert_int_equal(sock_local(listener, &to.remote), 0);
 	ret_fds[0] = tcp_connect_start(&to);
 	assert_true(ret_fds[0] >= 0);
 	waits = (struct pollfd){.fd = listener, .events = POLLIN};

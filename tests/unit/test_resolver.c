@@ -2,6 +2,7 @@
 
 #include "common/bytes.h"
 #include "daemon/io/resolver.h"
+#include "daemon/io/sock.h"
 #include "daemon/io/tcp.h"
 #include "tests/unit/addrs.h"
 #include "tests/unit/spin.h"
@@ -185,7 +186,7 @@ server_open(struct server *s, struct loop *l, const char *ip, uint16_t port)
 	*s = (struct server){.loop = l, .tcp_fd = -1};
 	s->listener_fd = tcp_listen(TCP_PLAIN, &at, 8);
 	assert_true(s->listener_fd >= 0);
-	assert_int_equal(tcp_local(s->listener_fd, &at), 0);
+	assert_int_equal(sock_local(s->listener_fd, &at), 0);
 	s->at = addr_format(&at);
 	s->udp_fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 	assert_int_equal(

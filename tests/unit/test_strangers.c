@@ -7,6 +7,7 @@
 #include "tests/unit/unit.h"
 
 #include "common/bytes.h"
+#include "daemon/io/sock.h"
 #include "daemon/mptcp_server.h"
 #include "daemon/strangers.h"
 #include "tests/unit/addrs.h"
@@ -137,7 +138,7 @@ set_up(void **state)
 		fail_msg("%s", why.text);
 	tunnel_add(f->tunnel, TRANSPORT_MPTCP, mptcp);
 	f->server = container_of(mptcp, struct mptcp_server, mptcp.base);
-	assert_int_equal(tcp_local(f->server->listeners[0].fd, &f->at), 0);
+	assert_int_equal(sock_local(f->server->listeners[0].fd, &f->at), 0);
 	*state = f;
 	return 0;
 }

@@ -1,5 +1,6 @@
 #include "tests/unit/unit.h"
 
+#include "daemon/io/sock.h"
 #include "daemon/io/tcp.h"
 #include "tests/unit/addrs.h"
 
@@ -39,7 +40,7 @@ listen_on(enum tcp_kind kind, const char *text, struct addr *ret_at)
 	int fd = tcp_listen(kind, &at, 8);
 
 	assert_true(fd >= 0);
-	assert_int_equal(tcp_local(fd, ret_at), 0);
+	assert_int_equal(sock_local(fd, ret_at), 0);
 	assert_true(ret_at->port != 0);
 	return fd;
 }
@@ -59,7 +60,7 @@ pair_open(struct pair *p, enum tcp_kind kind, const char *text)
 	wait_for(p->listener, POLLIN);
 	p->server = tcp_accept(p->listener, &from);
 	assert_true(p->server >= 0);
-	assert_int_equal(tcp_local(p->client, &local), 0);
+	assert_int_equal(sock_local(p->client, &local), 0);
 	assert_true(addr_equal(&from, &local));
 }
 
@@ -151,7 +152,7 @@ test_under_way(void **state)
 
 	(void)state;
 	assert_true(listener >= 0);
-	assert_int_equal(tcp_local(listener, &c.remote), 0);
+	assert_int_equal(sock_local(listener, &c.remote), 0);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
 		fds[i] = tcp_connect_start(&c);
 		assert_true(fds[i] >= 0);
@@ -214,7 +215,7 @@ test_local_address(void **state)
 	c.local = &local;
 	fd = tcp_connect_start(&c);
 	assert_true(fd >= 0);
-	assert_int_equal(tcp_local(fd, &got), 0);
+	assert_int_equal(sock_local(fd, &got), 0);
 	assert_true(addr_same_ip(&got, &local));
 	assert_int_not_equal(got.port, 0);
 	close(fd);

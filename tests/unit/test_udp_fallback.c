@@ -10,6 +10,7 @@
 
 #include "daemon/core/subflow.h"
 #include "daemon/core/wire.h"
+#include "daemon/io/sock.h"
 #include "daemon/udp_fallback.h"
 #include "tests/unit/clock.h"
 
@@ -133,7 +134,7 @@ rig_new(bool listens)
 	assert_int_equal(addr_parse_ip("127.0.0.1", &at), 0);
 	r->listener = tcp_listen(TCP_PLAIN, &at, 4);
 	assert_true(r->listener >= 0);
-	assert_int_equal(tcp_local(r->listener, &at), 0);
+	assert_int_equal(sock_local(r->listener, &at), 0);
 	if (!listens) {
 		close(r->listener);
 		r->listener = -1;
