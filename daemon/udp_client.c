@@ -42,12 +42,14 @@ struct udp_client {
 
 /* The session */
 
-static void
+/* The others are not held up where one uplink's socket is full. */
+static size_t
 on_send(void *arg, const struct burst *b)
 {
 	struct udp_client *c = arg;
 
 	udp_port_send(&c->ports.at[b->via], b->data, b->len, b->packet);
+	return b->len;
 }
 
 static void

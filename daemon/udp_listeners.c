@@ -17,7 +17,7 @@ find(struct udp_listeners *ls, const struct addr *local)
 	return NULL;
 }
 
-void
+size_t
 udp_listeners_send(struct udp_listeners *ls, const struct burst *b)
 {
 	struct udp_listener *ln = find(ls, &b->local);
@@ -28,9 +28,11 @@ udp_listeners_send(struct udp_listeners *ls, const struct burst *b)
 		.len = b->len,
 		.packet = b->packet,
 	};
+	ssize_t n = ln == NULL ? -EADDRNOTAVAIL : udp_send(&ln->sock, &out);
 
-	if (ln != NULL && udp_send(&ln->sock, &out) < 0)
-		return;
+	if (n == -EAGAIN)
+		return 0;
+	return n < 0 ? b->len : (size_t)n;
 }
 
 static void

@@ -38,7 +38,7 @@ int udp_listeners_open(struct udp_listeners *ls, struct loop *l, const struct co
 		       struct errmsg *why) MUST_CHECK;
 void udp_listeners_close(struct udp_listeners *ls);
 
-/* What does not leave is lost on the way. */
-void udp_listeners_send(struct udp_listeners *ls, const struct burst *b);
+/* Returns the bytes that were sent or are lost; the rest finds the socket full. */
+size_t udp_listeners_send(struct udp_listeners *ls, const struct burst *b);
 
 #endif

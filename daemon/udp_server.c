@@ -101,15 +101,15 @@ end_session(struct server_session *ss, const char *why)
 	loop_defer(ss->server->loop, &ss->server->sweep, sweep);
 }
 
-static void
+static size_t
 on_send(void *arg, const struct burst *b)
 {
 	struct server_session *ss = arg;
 
-	if (b->via != 0)
-		udp_carriers_send(&ss->server->carriers, b);
-	else
-		udp_listeners_send(&ss->server->listeners, b);
+	if (b->via == 0)
+		return udp_listeners_send(&ss->server->listeners, b);
+	udp_carriers_send(&ss->server->carriers, b);
+	return b->len;
 }
 
 static void

@@ -4,6 +4,9 @@
 #include <string.h>
 #include <sys/random.h>
 
+/* A full socket holds several milliseconds of its device. */
+#define RETRY NS_PER_MS
+
 enum {
 	OUT_SIZE = 64 * 1024, /* one burst */
 	BURSTS_A_TURN = 32,   /* before others have their turn */
@@ -18,16 +21,34 @@ tell_news(struct udp_session *us)
 		us->handler.on_news(us->handler.arg, ev.stream, ev.news);
 }
 
-/* False: there is more to send. */
+/* False: the socket is full. */
+static bool
+send_held(struct udp_session *us, ns_t now)
+{
+	size_t n = us->handler.on_send(us->handler.arg, &us->held);
+
+	if (n < us->held.len && now - us->held_at < UDP_SESSION_HELD) {
+		us->held.data += n;
+		us->held.len -= n;
+		return false;
+	}
+	us->held.len = 0;
+	return true;
+}
+
+/* False: there is more to send, and it can be sent. */
 static bool
 send_all(struct udp_session *us, ns_t now)
 {
-	struct burst b;
-
 	for (int i = 0; i < BURSTS_A_TURN; i++) {
-		if (session_output(us->core, us->out, OUT_SIZE, &b, now) == 0)
+		if (us->held.len == 0) {
+			us->held_at = now;
+			if (session_output(us->core, us->out, OUT_SIZE, &us->held,
+					   now) == 0)
+				return true;
+		}
+		if (!send_held(us, now))
 			return true;
-		us->handler.on_send(us->handler.arg, &b);
 	}
 	return false;
 }
@@ -52,7 +73,10 @@ work(struct deferred *d)
 	if (us->handler.on_work != NULL)
 		us->handler.on_work(us->handler.arg);
 	at = session_deadline(us->core);
-	timer_set(&us->timer, at == NS_NEVER ? NS_NEVER : max_ns(at - now, 0));
+	if (us->held.len > 0)
+		timer_set(&us->timer, RETRY);
+	else
+		timer_set(&us->timer, at == NS_NEVER ? NS_NEVER : max_ns(at - now, 0));
 }
 
 static void
@@ -103,7 +127,7 @@ say_farewell(struct udp_session *us)
 	     id++) {
 		if (session_farewell(us->core, (uint8_t)id, us->out, OUT_SIZE, &b,
 				     loop_now(us->loop)) > 0)
-			us->handler.on_send(us->handler.arg, &b);
+			(void)us->handler.on_send(us->handler.arg, &b);
 	}
 }
 

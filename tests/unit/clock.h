@@ -10,5 +10,7 @@
 #include "common/base.h"
 
 void clock_skip(ns_t span);
+/* From here on monotonic time passes by clock_skip() only. */
+void clock_freeze(void);
 
 #endif

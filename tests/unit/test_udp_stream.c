@@ -11,6 +11,7 @@
 #include "daemon/egress.h"
 #include "daemon/io/tcp.h"
 #include "daemon/udp_client.h"
+#include "daemon/udp_listeners.h"
 #include "daemon/udp_server.h"
 #include "tests/unit/addrs.h"
 #include "tests/unit/clients.h"
@@ -351,6 +352,45 @@ a_session_that_ends_leaves_no_stream(void **state)
 	assert_int_equal(open->n_opened, 1);
 }
 
+static bool
+is_taken(struct udp_listeners *ls, const struct burst *b)
+{
+	size_t n = udp_listeners_send(ls, b);
+
+	assert_true(n == 0 || n == b->len);
+	return n > 0;
+}
+
+/* The server's session waits then: what found no room was not sent, nor lost. */
+static void
+a_full_socket_of_the_server_says_so(void **state)
+{
+	static uint8_t data[1000];
+	struct rig *r = *state;
+	struct udp_listeners ls = {0};
+	const struct burst b = {.local = r->clients.config.listen[0],
+				.remote = addrs_of("127.0.0.1:5000"),
+				.data = data,
+				.len = sizeof(data),
+				.packet = sizeof(data)};
+	const struct burst elsewhere = {.local = addrs_of("127.0.0.1:1"), .len = 9};
+	struct errmsg why = {""};
+	unsigned n = 0, least = 5000;
+
+	netlab_sh(NETLAB_CLIENT, "tc qdisc add dev lo root tbf rate 8kbit burst 2k "
+				 "limit 10m");
+	assert_int_equal(udp_listeners_open(&ls, r->loop, &r->clients.config, &why), 0);
+	assert_int_equal(setsockopt(ls.at[0].sock.fd, SOL_SOCKET, SO_SNDBUF, &least,
+				    sizeof(least)),
+			 0);
+	while (n < 100 && is_taken(&ls, &b))
+		n++;
+	assert_in_range(n, 1, 99);
+	assert_int_equal(udp_listeners_send(&ls, &elsewhere), elsewhere.len);
+	udp_listeners_close(&ls);
+	netlab_sh(NETLAB_CLIENT, "tc qdisc del dev lo root");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -362,6 +402,7 @@ main(void)
 		TEST(is_refused_when_the_server_falls_silent),
 		TEST(those_that_waited_are_no_more_than_the_limit),
 		TEST(a_session_that_ends_leaves_no_stream),
+		TEST(a_full_socket_of_the_server_says_so),
 	};
 
 	if (!netlab_init())
