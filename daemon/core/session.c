@@ -230,10 +230,8 @@ held_limit(const struct session *s)
 {
 	uint64_t rate = 0;
 
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		const struct subflow *sf = s->subflows[i];
-
-		if (sf != NULL && sf->state == SUBFLOW_ACTIVE)
+	session_for_each (sf, s) {
+		if (sf->state == SUBFLOW_ACTIVE)
 			rate += subflow_bandwidth(sf);
 	}
 	return max_u64(STREAM_HELD_MIN,
@@ -380,21 +378,15 @@ session_deadline(const struct session *s)
 	if (session_is_over(s))
 		return NS_NEVER;
 	at = min_ns(at, session_addrs_deadline(s));
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		if (s->subflows[i] != NULL)
-			at = min_ns(at, subflow_deadline(s->subflows[i]));
-	}
+	session_for_each (sf, s)
+		at = min_ns(at, subflow_deadline(sf));
 	return at;
 }
 
 void
 session_expire(struct session *s, ns_t now)
 {
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		struct subflow *sf = s->subflows[i];
-
-		if (sf == NULL)
-			continue;
+	session_for_each (sf, s) {
 		if (sf->loss.loss_at <= now) {
 			struct loss_sample sample = {.now = now};
 
@@ -417,10 +409,8 @@ session_stats_get(const struct session *s, struct session_stats *ret_stats)
 	ret_stats->streams = s->n_streams;
 	ret_stats->rekeys = s->rekey.turns;
 	ret_stats->subflows_active = 0;
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		if (s->subflows[i] != NULL && s->subflows[i]->state == SUBFLOW_ACTIVE)
-			ret_stats->subflows_active++;
-	}
+	session_for_each (sf, s)
+		ret_stats->subflows_active += sf->state == SUBFLOW_ACTIVE;
 }
 
 const struct subflow *

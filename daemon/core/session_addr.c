@@ -147,10 +147,8 @@ ask(struct subflow *sf, ns_t now)
 static void
 each_subflow(struct session *s, const struct addr *at, bool leaves, ns_t now)
 {
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		struct subflow *sf = s->subflows[i];
-
-		if (sf == NULL || !leads_to(sf, at))
+	session_for_each (sf, s) {
+		if (!leads_to(sf, at))
 			continue;
 		sf->end.leave_at = NS_NEVER;
 		if (leaves)

@@ -193,12 +193,11 @@ copy_packet(struct session *s, struct subflow *by, const struct sent *sent,
 size_t
 session_copy(struct session *s, struct subflow *by, uint8_t *buf)
 {
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		struct subflow *sf = s->subflows[i];
+	session_for_each (sf, s) {
 		const struct sent *p;
 		size_t len;
 
-		if (sf == NULL || sf == by || sf->state == SUBFLOW_JOINING)
+		if (sf == by || sf->state == SUBFLOW_JOINING)
 			continue;
 		p = candidate_of(
 			s, sf, by,

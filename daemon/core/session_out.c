@@ -210,10 +210,8 @@ choose(struct session *s)
 	uint64_t lost = st != NULL ? stream_lost(st) : 0;
 	int pick;
 
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		struct subflow *sf = s->subflows[i];
-
-		if (sf == NULL || !may_carry(sf, active))
+	session_for_each (sf, s) {
+		if (!may_carry(sf, active))
 			continue;
 		describe(s, sf, &c[q.n]);
 		of[q.n++] = sf;
@@ -276,9 +274,8 @@ speaks_for_others(const struct session *s, const struct subflow *sf)
 {
 	if (sf->state != SUBFLOW_ACTIVE)
 		return false;
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		if (s->subflows[i] != NULL && s->subflows[i] != sf &&
-		    s->subflows[i]->acks_elsewhere)
+	session_for_each (other, s) {
+		if (other != sf && other->acks_elsewhere)
 			return true;
 	}
 	return false;
@@ -355,10 +352,8 @@ is_spared(const struct session *s, const struct subflow *sf)
 {
 	if (subflow_tier(sf) != TIER_BACKUP)
 		return false;
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		const struct subflow *other = s->subflows[i];
-
-		if (other != NULL && other->state == SUBFLOW_ACTIVE &&
+	session_for_each (other, s) {
+		if (other->state == SUBFLOW_ACTIVE &&
 		    subflow_tier(other) != TIER_BACKUP)
 			return true;
 	}
@@ -368,10 +363,8 @@ is_spared(const struct session *s, const struct subflow *sf)
 static size_t
 copy_any(struct session *s, uint8_t *buf, struct burst *ret)
 {
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		struct subflow *sf = s->subflows[i];
-
-		if (sf != NULL && is_ready(s, sf) && !is_spared(s, sf) &&
+	session_for_each (sf, s) {
+		if (is_ready(s, sf) && !is_spared(s, sf) &&
 		    one_for(sf, session_copy(s, sf, buf), ret) > 0)
 			return ret->len;
 	}
@@ -381,10 +374,8 @@ copy_any(struct session *s, uint8_t *buf, struct burst *ret)
 static void
 note_idle(struct session *s)
 {
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		struct subflow *sf = s->subflows[i];
-
-		if (sf != NULL && is_ready(s, sf))
+	session_for_each (sf, s) {
+		if (is_ready(s, sf))
 			loss_app_limited(&sf->loss);
 	}
 }

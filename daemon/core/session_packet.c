@@ -49,10 +49,8 @@ packet_put_acks(struct session *s, struct outbound *p, struct subflow *sf)
 		put_ack(p, sf, FRAME_ACK_RANGES_MAX, s->now);
 		acks_said(&sf->acks, s->now);
 	}
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		struct subflow *other = s->subflows[i];
-
-		if (other == NULL || other == sf || !other->acks_elsewhere)
+	session_for_each (other, s) {
+		if (other == sf || !other->acks_elsewhere)
 			continue;
 		put_ack(p, other, 2, s->now);
 		other->acks_elsewhere = false;
@@ -161,11 +159,7 @@ put_reset(struct outbound *p, struct subflow *sf)
 static void
 put_subflow_news(struct session *s, struct outbound *p)
 {
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		struct subflow *sf = s->subflows[i];
-
-		if (sf == NULL)
-			continue;
+	session_for_each (sf, s) {
 		if ((sf->words & SUBFLOW_PRIO) != 0)
 			put_prio(p, sf);
 		if (sf->end.says)

@@ -97,6 +97,11 @@ void session_sampled(struct session *s, struct subflow *sf, struct loss_sample *
 		     ns_t now);
 
 /* session_subflow.c */
+/* The one after `sf`, by id; after NULL the first. NULL: there is none. */
+struct subflow *session_next_subflow(const struct session *s, const struct subflow *sf);
+#define session_for_each(sf, s)                                              \
+	for (struct subflow *sf = session_next_subflow(s, NULL); sf != NULL; \
+	     sf = session_next_subflow(s, sf))
 /* `counter`: of its packet. */
 void session_on_join(struct session *s, struct subflow *sf, const struct frame *f,
 		     uint64_t counter, ns_t now);

@@ -161,13 +161,21 @@ session_on_response(struct subflow *sf, const uint8_t data[8], ns_t now)
 
 /* Health */
 
+struct subflow *
+session_next_subflow(const struct session *s, const struct subflow *sf)
+{
+	size_t id = sf == NULL ? 0 : sf->id + 1u;
+
+	while (id < SESSION_SUBFLOWS_MAX && s->subflows[id] == NULL)
+		id++;
+	return id < SESSION_SUBFLOWS_MAX ? s->subflows[id] : NULL;
+}
+
 bool
 session_has_active(const struct session *s, const struct subflow *except)
 {
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		const struct subflow *sf = s->subflows[i];
-
-		if (sf != NULL && sf != except && sf->state == SUBFLOW_ACTIVE)
+	session_for_each (sf, s) {
+		if (sf != except && sf->state == SUBFLOW_ACTIVE)
 			return true;
 	}
 	return false;
@@ -178,10 +186,8 @@ session_slowest_rtt(const struct session *s)
 {
 	ns_t slowest = 0;
 
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		const struct subflow *sf = s->subflows[i];
-
-		if (sf != NULL && sf->state == SUBFLOW_ACTIVE && sf->rtt.srtt > slowest)
+	session_for_each (sf, s) {
+		if (sf->state == SUBFLOW_ACTIVE && sf->rtt.srtt > slowest)
 			slowest = sf->rtt.srtt;
 	}
 	return slowest > 0 ? slowest : RTT_INITIAL;
@@ -192,10 +198,8 @@ session_slowest_pto(const struct session *s)
 {
 	ns_t slowest = 0;
 
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		const struct subflow *sf = s->subflows[i];
-
-		if (sf != NULL && sf->state == SUBFLOW_ACTIVE)
+	session_for_each (sf, s) {
+		if (sf->state == SUBFLOW_ACTIVE)
 			slowest = max_ns(slowest, rtt_pto(&sf->rtt, ACKS_DELAY_MAX));
 	}
 	return slowest;
@@ -215,10 +219,8 @@ session_say_rekey(struct session *s)
 {
 	struct subflow *best = NULL, *second = NULL;
 
-	for (size_t i = 0; i < SESSION_SUBFLOWS_MAX; i++) {
-		struct subflow *sf = s->subflows[i];
-
-		if (sf == NULL || sf->state != SUBFLOW_ACTIVE)
+	session_for_each (sf, s) {
+		if (sf->state != SUBFLOW_ACTIVE)
 			continue;
 		if (is_better(sf, best)) {
 			second = best;
