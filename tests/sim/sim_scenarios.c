@@ -4,10 +4,15 @@
  */
 #include "tests/unit/unit.h"
 
-#include "daemon/core/subflow.h"
+#include "daemon/core/session_parts.h"
 #include "tests/sim/world.h"
 
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define MS  NS_PER_MS
 #define SEC NS_PER_SEC
@@ -769,6 +774,43 @@ starts_far_away(void **state)
 	world_free(w);
 }
 
+/* Of the world itself: it would go on in steps of a microsecond, beside traffic. */
+static void
+stands_still(FILE *out)
+{
+	struct world *w = two_links();
+
+	session_set_tier(world_session(w, SIM_CLIENT), 2, TIER_BACKUP);
+	world_transfer(w, 100, 500 * MB);
+	world_run(w, SEC);
+	world_session(w, SIM_CLIENT)->subflows[2]->acks.due_at = 1;
+	dup2(fileno(out), STDERR_FILENO);
+	world_run(w, SEC);
+	_exit(0);
+}
+
+static void
+a_deadline_that_stays_fails_at_once(void **state)
+{
+	FILE *out = tmpfile();
+	char line[200] = "";
+	int status = 0;
+	pid_t pid;
+
+	(void)state;
+	assert_non_null(out);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		stands_still(out);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	rewind(out);
+	assert_non_null(fgets(line, sizeof(line), out));
+	fclose(out);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	assert_non_null(strstr(line, "a deadline stays"));
+}
+
 int
 main(void)
 {
@@ -808,6 +850,7 @@ main(void)
 		cmocka_unit_test(delays_vary),
 		cmocka_unit_test(starts_far_away),
 		cmocka_unit_test(everything_goes_wrong),
+		cmocka_unit_test(a_deadline_that_stays_fails_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@ enum {
 	BURST_MAX = 65000,
 	TURNS_MAX = 100000, /* without time going by: the session spins */
 	IDLE_MAX = 1000,    /* instants in a row with nothing to do, as well */
+	LATE_MAX = 100,     /* the same, with a deadline that has passed */
 };
 #define IDLE_STEP (100 * NS_PER_US) /* longer ones are no spinning */
 
@@ -34,7 +35,7 @@ struct world {
 	ns_t now;
 	unsigned n_links, n_transfers;
 	struct uplink uplinks[NET_LINKS_MAX];
-	unsigned idle; /* instants */
+	unsigned idle, late; /* instants */
 	struct addr server;
 	struct transfer transfers[WORLD_TRANSFERS_MAX];
 	uint8_t buf[BURST_MAX + 1000];
@@ -537,6 +538,17 @@ settle(struct world *w)
 	return ret;
 }
 
+/* When all was done a deadline lies ahead; one that stays would be met for ever. */
+static void
+check_deadlines(struct world *w)
+{
+	ns_t at = min_ns(session_deadline(w->s[0]), session_deadline(w->s[1]));
+
+	w->late = at <= w->now ? w->late + 1 : 0;
+	if (w->late > LATE_MAX)
+		world_fail(w, "a deadline stays at %.6f s", (double)at / 1e9);
+}
+
 /* A reader that is slow looks again every 5 ms. */
 static ns_t
 next_instant(const struct world *w)
@@ -564,6 +576,7 @@ run(struct world *w, ns_t until, const struct transfer *t)
 		bool any = settle(w);
 		ns_t next;
 
+		check_deadlines(w);
 		if (t != NULL && world_is_done(t))
 			return true;
 		next = next_instant(w);
