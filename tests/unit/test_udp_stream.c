@@ -9,6 +9,7 @@
 #include "tests/unit/unit.h"
 
 #include "daemon/egress.h"
+#include "daemon/io/sock.h"
 #include "daemon/io/tcp.h"
 #include "daemon/udp_client.h"
 #include "daemon/udp_listeners.h"
@@ -19,6 +20,7 @@
 #include "tests/unit/netlab.h"
 #include "tests/unit/spin.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -352,6 +354,166 @@ a_session_that_ends_leaves_no_stream(void **state)
 	assert_int_equal(open->n_opened, 1);
 }
 
+/* A program that is attached to the stream; its own end returns. */
+static int
+attach(const struct asker *a, const char *early)
+{
+	struct addr at = addrs_ip("127.0.0.1", 0), from;
+	struct sockaddr_storage ss;
+	int listener = tcp_listen(TCP_PLAIN, &at, 1);
+	int program = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len;
+	int fd;
+
+	assert_true(listener >= 0 && program >= 0);
+	assert_int_equal(sock_local(listener, &at), 0);
+	len = addr_to_sockaddr(&at, &ss);
+	assert_int_equal(connect(program, (struct sockaddr *)&ss, len), 0);
+	fd = tcp_accept(listener, &from);
+	assert_true(fd >= 0);
+	close(listener);
+	tunnel_stream_attach(a->stream, fd, (const uint8_t *)early, strlen(early));
+	return program;
+}
+
+struct hearer {
+	int fd;
+	char text[64];
+	size_t len;
+	ssize_t last; /* of recv() */
+	int err;
+};
+
+static bool
+hears_end(void *arg)
+{
+	struct hearer *h = arg;
+
+	do {
+		h->last = recv(h->fd, h->text + h->len, sizeof(h->text) - 1 - h->len,
+			       MSG_DONTWAIT);
+		h->err = errno;
+		h->len += h->last > 0 ? (size_t)h->last : 0;
+	} while (h->last > 0);
+	return h->last == 0 || h->err != EAGAIN;
+}
+
+/* Exactly this text comes, and then the end. */
+static void
+assert_hears(struct rig *r, int fd, const char *text)
+{
+	struct hearer h = {.fd = fd};
+
+	assert_true(spin_until(r->loop, hears_end, &h, PATIENCE));
+	assert_int_equal(h.last, 0);
+	assert_string_equal(h.text, text);
+}
+
+static bool
+has_connection(void *arg)
+{
+	const struct rig *r = arg;
+	struct pollfd p = {.fd = r->listener, .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1;
+}
+
+static int
+accept_at_destination(struct rig *r)
+{
+	struct addr from;
+	int fd;
+
+	assert_true(spin_until(r->loop, has_connection, r, PATIENCE));
+	fd = tcp_accept(r->listener, &from);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void
+say(int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* A forwarder attaches at once, and its program may speak and end before there is a
+ * session; the other direction goes on. */
+static void
+each_direction_ends_by_itself(void **state)
+{
+	struct rig *r = *state;
+	struct asker *a = ask(r, "10.1.0.1");
+	struct tunnel_counters c;
+	int program, far;
+
+	assert_non_null(a);
+	program = attach(a, "");
+	say(program, "question");
+	assert_int_equal(shutdown(program, SHUT_WR), 0);
+	assert_waits(a, NS_PER_SEC);
+	start_server(r);
+	far = accept_at_destination(r);
+	assert_answer(a, OPEN_OK);
+	assert_hears(r, far, "question");
+	assert_int_equal(a->n_closed, 0);
+	say(far, "long answer");
+	close(far);
+	assert_hears(r, program, "long answer");
+	assert_true(spin_until(r->loop, is_closed, a, PATIENCE));
+	tunnel_counters_get(r->client, &c);
+	assert_int_equal(c.streams_reset, 0);
+	assert_int_equal(c.bytes_up, strlen("question"));
+	assert_int_equal(c.bytes_down, strlen("long answer"));
+	close(program);
+}
+
+static void
+what_was_read_early_comes_first(void **state)
+{
+	struct rig *r = *state;
+	struct tunnel_counters c;
+	struct asker *a;
+	int program, far;
+
+	start_server(r);
+	a = ask(r, "10.1.0.1");
+	assert_non_null(a);
+	assert_answer(a, OPEN_OK);
+	program = attach(a, "early, ");
+	say(program, "late");
+	assert_int_equal(shutdown(program, SHUT_WR), 0);
+	far = accept_at_destination(r);
+	assert_hears(r, far, "early, late");
+	close(far);
+	assert_true(spin_until(r->loop, is_closed, a, PATIENCE));
+	tunnel_counters_get(r->client, &c);
+	assert_int_equal(c.bytes_up, strlen("early, late"));
+	close(program);
+}
+
+/* A reset comes out as one, never as an end. */
+static void
+a_reset_goes_through(void **state)
+{
+	struct rig *r = *state;
+	struct hearer h = {0};
+	struct asker *a;
+	int far;
+
+	start_server(r);
+	a = ask(r, "10.1.0.1");
+	assert_non_null(a);
+	assert_answer(a, OPEN_OK);
+	h.fd = attach(a, "");
+	far = accept_at_destination(r);
+	tcp_reset(far);
+	assert_true(spin_until(r->loop, hears_end, &h, PATIENCE));
+	assert_int_equal(h.last, -1);
+	assert_int_equal(h.err, ECONNRESET);
+	assert_true(spin_until(r->loop, is_closed, a, PATIENCE));
+	close(h.fd);
+}
+
 static bool
 is_taken(struct udp_listeners *ls, const struct burst *b)
 {
@@ -402,6 +564,9 @@ main(void)
 		TEST(is_refused_when_the_server_falls_silent),
 		TEST(those_that_waited_are_no_more_than_the_limit),
 		TEST(a_session_that_ends_leaves_no_stream),
+		TEST(each_direction_ends_by_itself),
+		TEST(what_was_read_early_comes_first),
+		TEST(a_reset_goes_through),
 		TEST(a_full_socket_of_the_server_says_so),
 	};
 
