@@ -14,12 +14,12 @@ Ports, each with one behaviour; what it saw is a line on stdout.
     7007  reads to the end, slowly enough to time it: "7007 end BYTES SHA-256 GAP_MS"
 """
 
-import hashlib
 import socket
 import socketserver
-import struct
 import threading
 import time
+
+from streams import read_to_end, reset
 
 BLOCK = bytes(range(256)) * 256
 
@@ -28,32 +28,14 @@ def say(*words):
     print(*words, flush=True)
 
 
-def reset(sock):
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
-
-
-def read_all(sock):
-    """How many bytes came, their digest, and the longest time without any, in ms."""
-    digest, n, gap, last = hashlib.sha256(), 0, 0.0, time.monotonic()
-    while data := sock.recv(65536):
-        now = time.monotonic()
-        if n:
-            gap = max(gap, now - last)
-        last = now
-        n += len(data)
-        digest.update(data)
-    return n, digest.hexdigest(), round(gap * 1000)
-
-
 def digests(sock):
-    sock.sendall(read_all(sock)[1].encode())
+    sock.sendall(read_to_end(sock)[1].encode())
 
 
 def speaks_first(sock):
     sock.sendall(BLOCK * 16)
     sock.shutdown(socket.SHUT_WR)
-    n, digest, _ = read_all(sock)
+    n, digest, _ = read_to_end(sock)
     say("7002 end", n, digest)
 
 
@@ -94,7 +76,7 @@ def echoes(sock):
 
 
 def times(sock):
-    say("7007 end", *read_all(sock))
+    say("7007 end", *read_to_end(sock))
 
 
 BEHAVIOURS = {

@@ -16,6 +16,8 @@ import sys
 import threading
 import time
 
+from streams import read_to_end, reset
+
 PROXY = ("127.0.0.1", 1080)
 ORIGIN = "5.5.5.5"
 LIMIT = 30
@@ -60,23 +62,6 @@ def connect(port):
     if code != 0:
         fail(f"port {port}: code {code}")
     return sock
-
-
-def read_to_end(sock):
-    digest, n, gap, last = hashlib.sha256(), 0, 0.0, time.monotonic()
-    while data := sock.recv(65536):
-        now = time.monotonic()
-        if n:
-            gap = max(gap, now - last)
-        last = now
-        n += len(data)
-        digest.update(data)
-    return n, digest.hexdigest(), round(gap * 1000)
-
-
-def reset(sock):
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
 
 
 def code(host, port):

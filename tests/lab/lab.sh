@@ -30,6 +30,7 @@ B=${B:-build}
 LAB_LINKEM=${LAB_LINKEM:-$B/lab/linkem}
 LAB_PROBE=${LAB_PROBE:-$B/lab/probe}
 LAB_SEED=${LAB_SEED:-1}
+export PYTHONDONTWRITEBYTECODE=1 # in the tree
 
 LAB_SERVER4=192.0.2.1
 LAB_SERVER6=2001:db8::1
