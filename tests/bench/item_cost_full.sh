@@ -7,4 +7,4 @@
 
 cost_start
 shadowsocks
-cost_compare shadowsocks http://127.0.0.1:9000 http://127.0.0.1:8000
+cost_compare http://127.0.0.1:8000 shadowsocks http://127.0.0.1:9000

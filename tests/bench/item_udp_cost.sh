@@ -7,6 +7,7 @@
 #
 # Calls are counted by the kernel's tracepoints, by perf, on the server, which sends.
 PAIR_TRANSPORT=udp
+COST_GB=2
 # shellcheck source=tests/bench/cost.sh
 . "$(dirname "$0")/cost.sh"
 # shellcheck source=tests/bench/fetch.sh
@@ -76,15 +77,14 @@ parts_end bytes=$BYTES
 cost_start
 haproxies 80
 haproxy_pids=$RELAYS
-RELAYS=
 shadowsocks
-for ((run = 1; run <= COST_RUNS; run++)); do
+for ((run = 1; run <= BENCH_RUNS + 2; run++)); do
 	# shellcheck disable=SC2086 # one word a pid
-	transfer haproxy "$run" http://127.0.0.1:9443 $haproxy_pids
+	transfer "who=haproxy run=$run" http://127.0.0.1:9443 $haproxy_pids
 	# shellcheck disable=SC2086
-	transfer shadowsocks "$run" http://127.0.0.1:9000 $RELAYS
+	transfer "who=shadowsocks run=$run" http://127.0.0.1:9000 $RELAYS
 	pair_again
-	transfer udp "$run" http://127.0.0.1:8000 "$PAIR_CLIENT" "$PAIR_SERVER"
+	transfer "who=udp run=$run" http://127.0.0.1:8000 "$PAIR_CLIENT" "$PAIR_SERVER"
 	send_calls "$run"
 	pair_stop
 done

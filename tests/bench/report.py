@@ -8,9 +8,10 @@ a page of Markdown. Exit status: 1 if a gate does not hold or was not measured.
 """
 
 import os
+import statistics
 import sys
 
-from report_parts import Gate, Item, figures, only, table
+from report_parts import RUNS, Gate, Item, figures, only, table
 import report_udp
 
 
@@ -47,26 +48,37 @@ def failover(item):
                          "Mbit/s in the last 2 s"), rows)
 
 
-def cost(item, theirs, limit, what):
-    their = item.median("s_per_gb", who=theirs)
-    gates = [Gate(f"{what} / {theirs}", item.median("s_per_gb", who="ours-cubic") / their,
-                  limit, "")]
-    rows = [(w, f"{item.median('s_per_gb', who=w):.3f}",
-             f"{item.median('s_per_gb', who=w) / their:.2f}",
-             figures(item.values("s_per_gb", who=w), 3),
-             figures(item.values("softirqd", who=w), 3),
-             figures(item.values("mbit", who=w), 0))
-            for w in (theirs, "ours-cubic", "ours-bbr")]
-    return gates, table(("CPU s/GB", "median", f"of {theirs}", "runs", "ksoftirqd",
+def paired(item, theirs, cc):
+    """The median of what ours used of what theirs did right before it; NaN as median()."""
+    their = {r["run"]: float(r["s_per_gb"]) for r in item.of(who=theirs, cc=cc)}
+    ratios = [float(r["s_per_gb"]) / their[r["run"]]
+              for r in item.of(who="ours", beside=theirs, cc=cc) if their.get(r["run"])]
+    return statistics.median(ratios) if len(ratios) >= RUNS else float("nan")
+
+
+def cost(item, what, limits):
+    """limits: who stands beside it, and the gate or None."""
+    rows = []
+    for their in limits:
+        for cc in sorted({r["cc"] for r in item.of(who=their) if "cc" in r}, reverse=True):
+            for words, where in ((their, {"who": their}),
+                                 (f"ours, {cc}", {"who": "ours", "beside": their})):
+                rows.append((words, f"{item.median('s_per_gb', cc=cc, **where):.3f}",
+                             f"{paired(item, their, cc):.2f}" if words != their else "",
+                             *(figures(item.values(key, cc=cc, **where), digits) for key, digits
+                               in (("s_per_gb", 2), ("softirqd", 3), ("mbit", 0)))))
+    gates = [Gate(f"{what} / {who}", paired(item, who, "cubic"), limit, "")
+             for who, limit in limits.items() if limit is not None]
+    return gates, table(("CPU s/GB", "median", "of the row above", "runs", "ksoftirqd",
                          "Mbit/s"), rows)
 
 
 def cost_auth(item):
-    return cost(item, "haproxy", 1.2, "CPU per GB, protect = auth")
+    return cost(item, "CPU per GB, protect = auth", {"haproxy": 1.2, "haproxy-mptcp": None})
 
 
 def cost_full(item):
-    return cost(item, "shadowsocks", 0.7, "CPU per GB, full protection")
+    return cost(item, "CPU per GB, full protection", {"shadowsocks": 0.7})
 
 
 def first_byte(item):
@@ -110,15 +122,19 @@ ITEMS = [entry[:4] for entry in report_udp.ITEMS] + [
      "had the same SHA-256. Beside it, from the emulator's counters every 10 ms: the longest time "
      "in which the two other uplinks together carried nothing."),
     ("cost_auth", cost_auth, "Processor time per GB, TLS inside, `protect = auth`",
-     "No emulator, the namespaces are joined by veth; curl downloads files of 1 GB over TLS "
-     "from nginx through a `forward` listener, or through two haproxy relays in a row (mode tcp, "
-     "one thread each, splice forced both ways: `splice-auto` copied instead; plain TCP). Only the "
-     "relays' time is counted, both "
-     "daemons' together: user and system time, with what softirqs did while they ran. Every TCP "
-     "connection uses cubic (an attribute of the routes), so mpproxy with `congestion = cubic` is "
-     "what the gate compares; its default, bbr, is for real uplinks and stands beside it: bbr "
-     "paces, which makes smaller bursts dearer where nothing limits the rate. A hashed download "
-     "of 50 MB precedes each run."),
+     "No emulator, the namespaces are joined by veth; curl downloads a file of 1 GB over TLS "
+     "from nginx through a `forward` listener; through two haproxy relays in a row (mode tcp, one "
+     "thread each, splice forced both ways: `splice-auto` copied instead) over plain TCP; and "
+     "through two more, between which it is kernel MPTCP as well, one subflow each. curl and the "
+     "client's relay have one processor, nginx and the server's the other. Only the relays' time "
+     "is counted, both together: user and system time, with what softirqs did while they ran, "
+     "which is also the next one's work (over veth the sender's processor takes a packet to the "
+     "receiver's socket). Two run in turn; the ratio is the median of those of each turn. Every "
+     "TCP connection uses cubic (an attribute of the routes), so mpproxy with `congestion = cubic` "
+     "is what the gate compares; its default, bbr, is for real uplinks and stands beside it: bbr "
+     "paces, which makes smaller bursts dearer where nothing limits the rate. haproxy's splice() "
+     "hands pages on; kernel MPTCP copies them, into its send queue and out of its receive queue, "
+     "whoever asks. A hashed download of 50 MB precedes each run."),
     ("cost_full", cost_full, "Processor time per GB, full protection",
      "The same over plain HTTP, `protect = full`, beside shadowsocks-libev: ss-tunnel and "
      "ss-server with aes-256-gcm. Again cubic is compared with cubic. mpproxy chooses "
