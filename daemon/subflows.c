@@ -15,7 +15,7 @@
 
 enum {
 	SEGMENT = 1448,         /* bytes of a full packet, as cwnd counts */
-	AHEAD_MIN = 700 * 1000, /* with less, short transfers start slowly */
+	AHEAD_MIN = 200 * 1000, /* a near subflow takes nearly all of it at first */
 	AHEAD_MAX = 64 * 1024 * 1024,
 };
 
@@ -279,33 +279,52 @@ bury(struct subflows *s, struct leg_subflows *ls, struct subflow *sf, ns_t now)
 }
 
 /*
+ * What left and has no DATA_ACK, because it is under way or waits for what is. None
+ * while losses are repaired: what waits for that needs no more company.
+ */
+static uint64_t
+held(const struct leg_subflows *ls, const struct mptcp_info_all *info)
+{
+	int queued = tcp_unacked(ls->fd);
+	uint64_t unsent = 0;
+
+	for (size_t i = 0; i < info->n_subflows; i++) {
+		if (info->subflows[i].lost > 0)
+			return 0;
+		unsent += info->subflows[i].unsent;
+	}
+	return queued > 0 && (uint64_t)queued > unsent ? (uint64_t)queued - unsent : 0;
+}
+
+/*
  * The kernel hands each subflow far more than it can send soon, up to its send
- * buffer. Two and a half windows of all keep every one of them busy, and so does
- * what left since the last look: fast subflows have small windows, and with less
- * than the receive window they stall, as a DATA_ACK may not come. The bound falls
- * slowly: a window that is small for a moment, as when BBR probes, proves nothing.
+ * buffer. Two and a half windows of all keep every one of them busy, or where the
+ * far ones keep the near ones waiting half a window more than is held, and half of
+ * that again: room is told of when a third is free. So does what left since the last
+ * look: fast subflows have small windows, and with less than the receive window they
+ * stall, as a DATA_ACK may not come. The bound falls slowly: a window that is small
+ * for a moment, as when BBR probes, proves nothing.
  */
 static void
 bound_ahead(struct leg_subflows *ls, const struct mptcp_info_all *info)
 {
-	uint64_t windows = 0, acked = 0, left;
-	size_t ahead;
+	uint64_t windows = 0, acked = 0, left, ahead;
 
 	for (size_t i = 0; i < info->n_subflows; i++) {
-		if (!info->subflows[i].established)
-			continue;
-		windows += (uint64_t)info->subflows[i].cwnd * SEGMENT;
-		acked += info->subflows[i].bytes_acked;
+		const struct mptcp_subflow_info *k = &info->subflows[i];
+
+		windows += k->established ? (uint64_t)k->cwnd * SEGMENT : 0;
+		acked += k->established ? k->bytes_acked : 0;
 	}
 	left = acked > ls->acked ? acked - ls->acked : 0;
 	ls->acked = acked;
-	ahead = (size_t)min_u64(max_u64(windows * 5 / 2, left), AHEAD_MAX);
-	ahead = max_size(ahead, AHEAD_MIN);
-	ahead = max_size(ahead, ls->ahead - ls->ahead / 64);
+	ahead = max_u64(windows * 5 / 2, (held(ls, info) + windows / 2) * 3 / 2);
+	ahead = max_u64(min_u64(max_u64(ahead, left), AHEAD_MAX), AHEAD_MIN);
+	ahead = max_u64(ahead, ls->ahead - ls->ahead / 64);
 	if (ahead >= ls->ahead && ahead - ls->ahead <= ls->ahead / 16)
 		return;
-	if (tcp_force_send_buffer(ls->fd, ahead) == 0)
-		ls->ahead = ahead;
+	if (tcp_force_send_buffer(ls->fd, (size_t)ahead) == 0)
+		ls->ahead = (size_t)ahead;
 }
 
 static void

@@ -98,6 +98,7 @@ set_figures(struct mptcp_subflow_info *sf, const struct tcp_info *from)
 	sf->retransmits = from->tcpi_total_retrans;
 	sf->cwnd = from->tcpi_snd_cwnd;
 	sf->delivered = from->tcpi_delivered;
+	sf->unsent = from->tcpi_notsent_bytes;
 	sf->bytes_acked = from->tcpi_bytes_acked;
 	sf->bytes_received = from->tcpi_bytes_received;
 	sf->delivery_rate = from->tcpi_delivery_rate * 8;

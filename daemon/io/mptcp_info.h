@@ -25,6 +25,7 @@ struct mptcp_subflow_info {
 	uint32_t lost, retransmits; /* packets; retransmits since the start */
 	uint32_t cwnd;              /* packets */
 	uint32_t delivered;         /* packets, in order or not, since the start */
+	uint32_t unsent;            /* bytes */
 	uint64_t bytes_acked;       /* since the start */
 	uint64_t bytes_received;
 	uint64_t delivery_rate; /* bit/s */

@@ -3,10 +3,12 @@
 #include "daemon/io/sock.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #ifndef IPPROTO_MPTCP
@@ -277,4 +279,12 @@ tcp_set_keepalive(int fd, ns_t idle)
 	(void)sock_set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, 10);
 	(void)sock_set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
 	(void)sock_set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+int
+tcp_unacked(int fd)
+{
+	int bytes;
+
+	return ioctl(fd, SIOCOUTQ, &bytes) < 0 ? -errno : bytes;
 }

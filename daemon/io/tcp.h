@@ -67,5 +67,7 @@ int tcp_force_send_buffer(int fd, size_t bytes) MUST_CHECK;
 int tcp_force_receive_buffer(int fd, size_t bytes) MUST_CHECK;
 /* Dead peers are noticed after about `idle` + 30 s. */
 void tcp_set_keepalive(int fd, ns_t idle);
+/* Bytes written to the socket and not yet acknowledged by the peer; -errno. */
+int tcp_unacked(int fd) MUST_CHECK;
 
 #endif

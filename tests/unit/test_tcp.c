@@ -371,6 +371,39 @@ test_options(void **state)
 	}
 }
 
+static void
+test_unacked(void **state)
+{
+	static char block[65536];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		size_t written = 0, got = 0;
+		struct pair p;
+		ssize_t n;
+
+		pair_open(&p, kinds[i], "127.0.0.1");
+		assert_int_equal(tcp_unacked(p.client), 0);
+		while ((n = write(p.client, block, sizeof(block))) > 0)
+			written += (size_t)n;
+		assert_int_equal(errno, EAGAIN);
+		assert_true(tcp_unacked(p.client) > 0);
+		assert_true((size_t)tcp_unacked(p.client) <= written);
+		while (got < written) {
+			wait_for(p.server, POLLIN);
+			n = read(p.server, block, sizeof(block));
+			assert_true(n > 0);
+			got += (size_t)n;
+		}
+		for (int ms = 0; tcp_unacked(p.client) != 0; ms++) {
+			assert_true(ms < WAIT_MS);
+			poll(NULL, 0, 1);
+		}
+		pair_close(&p);
+	}
+	assert_int_equal(tcp_unacked(-1), -EBADF);
+}
+
 int
 main(void)
 {
@@ -384,6 +417,7 @@ main(void)
 		cmocka_unit_test(test_reset_is_a_reset),
 		cmocka_unit_test(test_no_descriptor_left),
 		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_unacked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
