@@ -122,21 +122,25 @@ pays(const struct session *s, const struct subflow *sf, const struct sent *p,
 		return true;
 	if (gain >= COPY_GAIN && may_spend(s, COPY_PERCENT))
 		return true;
-	return worth == WORTH_MUCH && is_idle(by) && may_spend(s, COPY_PERCENT_MAX) &&
+	return worth == WORTH_MUCH &&
+	       may_spend(s, is_idle(by) ? COPY_PERCENT_MAX : COPY_PERCENT) &&
 	       gain + rtt_smoothed(&sf->rtt) > 0;
 }
 
 /*
  * The packet of `sf` that is to be repeated now: the oldest one that is missed, or
  * what is worth it among the newest: behind a long flight a tail would wait for it.
+ * Beside bulk streams only the latter, or the copies would be theirs.
  */
 static const struct sent *
 candidate_of(const struct session *s, struct subflow *sf, const struct subflow *by,
 	     ns_t eta)
 {
 	const struct sent *p = loss_oldest(&sf->loss), *tail = NULL;
+	bool beside = !list_empty(&s->bulk) && s->cfg.scheduler != SCHEDULER_REDUNDANT;
 
-	for (int i = 0; p != NULL && i < COPY_LOOK; i++, p = loss_after(&sf->loss, p)) {
+	for (int i = 0; !beside && p != NULL && i < COPY_LOOK;
+	     i++, p = loss_after(&sf->loss, p)) {
 		enum worth worth = p->copied ? WORTH_NOTHING : worth_of(s, sf, p);
 
 		if (worth != WORTH_NOTHING && pays(s, sf, p, by, eta, worth))

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define COPY_SOON (5 * NS_PER_MS) /* beside bulk a copy that leaves later is late */
+
 /* Streams */
 
 static void
@@ -75,6 +77,8 @@ put_chunk(struct session *s, struct outbound *p, struct stream *st)
 		s->stats.resent += c.len;
 	}
 	sendbuf_sent(&st->out, &c);
+	if (st->young && st->out.sent == st->out.end)
+		s->fresh_until = s->now + COPY_SOON;
 	rotate(s, st, c.len);
 	return more;
 }
@@ -392,6 +396,9 @@ session_output(struct session *s, uint8_t *buf, size_t cap, struct burst *ret, n
 	if (session_is_over(s) || speak_any(s, buf, cap, ret, false) > 0)
 		return ret->len;
 	if (s->cfg.scheduler == SCHEDULER_REDUNDANT && copy_any(s, buf, ret) > 0)
+		return ret->len;
+	/* A short answer goes by two, whatever others queue on one of them. */
+	if (now < s->fresh_until && list_empty(&s->young) && copy_any(s, buf, ret) > 0)
 		return ret->len;
 	if (has_data(s) && (sf = choose(s)) != NULL) {
 		address(sf, ret);

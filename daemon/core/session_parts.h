@@ -61,7 +61,8 @@ struct session {
 	bool waited;
 	ns_t wake_at; /* when a subflow that data wait for may be ready */
 
-	uint64_t copied; /* bytes */
+	uint64_t copied;  /* bytes */
+	ns_t fresh_until; /* young streams have just sent all they had */
 	struct session_stats stats;
 };
 

@@ -594,6 +594,34 @@ short_streams(void **state)
 	}
 }
 
+/* Two queues are seldom long at once: what is short goes by both, and bulk does not. */
+static void
+short_answers_beside_bulk(void **state)
+{
+	enum { ANSWERS = 100, SIZE = 1000 };
+	const struct sim_lane l[] = {world_lane(50, 15), world_lane(50, 15)};
+	struct world *w = world_of(l, 2);
+	struct session_stats before, after;
+
+	(void)state;
+	for (int i = 0; i < 8; i++)
+		world_transfer(w, 100, UINT64_MAX);
+	world_run(w, 3 * SEC);
+	session_stats_get(world_session(w, SIM_SERVER), &before);
+	for (int i = 0; i < ANSWERS; i++) {
+		struct transfer *t = world_transfer(w, SIZE, SIZE);
+
+		assert_true(world_finish(w, t, SEC));
+		world_run(w, 20 * MS);
+	}
+	session_stats_get(world_session(w, SIM_SERVER), &after);
+	print_message("%.2f of the answers twice\n",
+		      (double)(after.resent - before.resent) / (ANSWERS * SIZE));
+	assert_true(after.resent - before.resent >= ANSWERS * SIZE / 2);
+	assert_true(after.resent - before.resent <= ANSWERS * SIZE * 2);
+	world_free(w);
+}
+
 static int
 by_length(const void *a, const void *b)
 {
@@ -843,6 +871,7 @@ main(void)
 		cmocka_unit_test(hundred_streams),
 		cmocka_unit_test(sixteen_streams),
 		cmocka_unit_test(short_streams),
+		cmocka_unit_test(short_answers_beside_bulk),
 		cmocka_unit_test(short_streams_with_losses),
 		cmocka_unit_test(lies_about_an_uplink),
 		cmocka_unit_test(redundant_copies_everything),
