@@ -150,7 +150,6 @@ judge_startup(struct cc *c)
 	bool is_flooded = cc_model_is_flooded(m, c->mss);
 
 	m->loss.lost = m->loss.acked = 0;
-	m->loss.spurious /= 2; /* what is late may take a round trip to come */
 	/* Where losses hold the streams up, there is never a round of data alone. */
 	if (m->round.app_limited && !is_flooded)
 		return;
@@ -348,6 +347,7 @@ start_again(struct cc *c, ns_t now)
 	struct cc_bbr *b = &c->bbr;
 
 	set_bw(b, cc_model_bw(&b->model) / 2);
+	b->model.loss.lost = b->model.loss.acked = 0;
 	b->is_filled = false;
 	b->full_bw = 0;
 	b->full_rounds = 0;

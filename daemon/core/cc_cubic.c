@@ -219,7 +219,7 @@ cc_cubic_sample(struct cc *c, const struct loss_sample *s, const struct rtt *r)
 	struct cc_cubic *q = &c->cubic;
 	bool is_slow_start;
 
-	if (s->spurious > 0)
+	if (s->spurious)
 		undo(c, s->now, rtt_smoothed(r));
 	if (s->lost > 0 && s->lost_sent_at > q->cut_at)
 		cut(c, s);

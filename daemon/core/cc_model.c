@@ -155,8 +155,7 @@ take_losses(struct cc_losses *l, const struct loss_sample *s)
 	}
 	l->lost += s->lost;
 	l->acked += s->acked;
-	l->spurious += s->spurious;
-	if (s->spurious > 0)
+	if (s->spurious)
 		l->deaf = DEAF_ROUNDS;
 }
 
@@ -267,8 +266,7 @@ cc_model_is_flooded(const struct cc_model *m, uint32_t mss)
 {
 	const struct cc_losses *l = &m->loss;
 
-	return cc_model_has_losses(m, mss) && l->lost > l->acked / 4 &&
-	       l->spurious < l->lost / 4;
+	return cc_model_has_losses(m, mss) && l->lost > l->acked / 4;
 }
 
 bool

@@ -30,7 +30,6 @@ struct cc_round {
 /* Losses, judged over a round trip or some more. */
 struct cc_losses {
 	uint64_t lost, acked;   /* bytes */
-	uint64_t spurious;      /* of STARTUP: bytes that were not lost after all */
 	uint32_t usual;         /* share that this subflow loses without congestion */
 	ns_t first_at, last_at; /* when the first and the last one were sent */
 	bool is_suspect;        /* they looked like congestion last time */
@@ -92,7 +91,7 @@ uint64_t cc_model_extra(const struct cc_model *m);
 
 /* Whether so much is lost that it means congestion. */
 bool cc_model_is_lossy(const struct cc_model *m, uint32_t mss);
-/* Whether so much is lost that neither chance nor reordering explains it. */
+/* Whether a fifth is lost: that is neither chance nor reordering. */
 bool cc_model_is_flooded(const struct cc_model *m, uint32_t mss);
 /* Whether there is enough to judge losses by. */
 bool cc_model_has_losses(const struct cc_model *m, uint32_t mss);

@@ -204,8 +204,8 @@ learn(struct loss *l, const struct sent *p, uint64_t largest_before,
 
 	l->spurious_packets++;
 	l->rounds = 0;
-	if (!p->mtu_probe)
-		sample->spurious += p->size;
+	if (!p->mtu_probe && p->lost_by != LOST_BY_DEATH)
+		sample->spurious = true;
 	if (p->counter >= l->run.first && p->counter <= l->run.last)
 		l->run.first = l->run.last = SENT_NOBODY;
 

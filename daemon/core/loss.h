@@ -88,8 +88,8 @@ struct loss_sample {
 	uint64_t delivered;       /* bytes since the start */
 	uint64_t prior_delivered; /* the same when the sample's packet was sent */
 	uint64_t rate;            /* bytes a second; 0: no valid sample */
-	uint64_t spurious;        /* bytes whose loss was undone, MTU probes left out */
 	bool app_limited;
+	bool spurious;   /* a loss was undone that counted in `lost` */
 	bool persistent; /* RFC 9002, 7.6 */
 };
 

@@ -127,7 +127,7 @@ session_sampled(struct session *s, struct subflow *sf, struct loss_sample *sampl
 {
 	sample->now = now;
 	s->now = now;
-	if (sample->acked > 0 || sample->lost > 0 || sample->spurious > 0)
+	if (sample->acked > 0 || sample->lost > 0 || sample->spurious)
 		cc_sample(&sf->cc, sample, &sf->rtt);
 	session_settle(s, sf);
 }

@@ -224,9 +224,11 @@ choose(struct session *s)
 		return NULL;
 	q.bytes = mtu_payload(&of[0]->mtu);
 	weigh(s, st, &q);
-	/* What follows has come, or will, before what was lost: only that counts now. */
-	if (lost > 0)
+	/* All that follows waits for what was lost, which takes no window. */
+	if (lost > 0) {
 		q.backlog = lost;
+		q.window_left = BACKLOG_LONG;
+	}
 	pick = scheduler_pick(s->cfg.scheduler, &q);
 	s->waited = pick < 0;
 	if (pick >= 0)
@@ -375,6 +377,14 @@ copy_any(struct session *s, uint8_t *buf, struct burst *ret)
 	return 0;
 }
 
+static bool
+next_is_lost(struct session *s)
+{
+	const struct stream *st = next_stream(s);
+
+	return st != NULL && stream_lost(st) > 0;
+}
+
 static void
 note_idle(struct session *s)
 {
@@ -410,7 +420,9 @@ session_output(struct session *s, uint8_t *buf, size_t cap, struct burst *ret, n
 		return ret->len;
 	if (!has_data(s) && copy_any(s, buf, ret) > 0)
 		return ret->len;
-	note_idle(s);
+	/* A way that is too slow for what was lost does not lack data. */
+	if (!next_is_lost(s))
+		note_idle(s);
 	return 0;
 }
 

@@ -766,9 +766,11 @@ what_was_lost_waits_for_the_fast_way(void **state)
 
 	sendbuf_lost(&st->out, &lost);
 	before = slow->sent;
+	slow->loss.app_limited_until = 0;
 	p.now += NS_PER_MS;
 	hear(&p);
 	assert_int_equal(slow->sent, before);
+	assert_int_equal(slow->loss.app_limited_until, 0);
 	p.now += RTT;
 	acknowledge(&p, 1);
 	hear(&p);
