@@ -18,6 +18,7 @@ import threading
 
 DIRECTORY = sys.argv[5]
 HANDSHAKE = 1  # first byte of an initiation
+WHOLE = 40  # bytes: a stream's header and the first record of it, which may come apart
 LATE = 100000
 
 
@@ -41,11 +42,13 @@ def keep(data):
 
 
 def carry(source, sink, direction):
-    n, spoilt = 0, False
+    n, spoilt, head = 0, False, b""
     try:
         while data := source.recv(65536):
-            if n == 0 and direction == "up":
-                keep(data)
+            if n < WHOLE and direction == "up":
+                head += data
+                if len(head) >= WHOLE:
+                    keep(head)
             n += len(data)
             if n > LATE and not spoilt and wanted("flip", direction):
                 data = data[:-1] + bytes([data[-1] ^ 1])
