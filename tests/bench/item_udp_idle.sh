@@ -4,7 +4,7 @@
 PAIR_TRANSPORT=udp
 limit=$(ulimit -Hn)
 [ "$limit" != unlimited ] || limit=30000
-IDLE_COUNT=$(((limit - 256) / 2))
+IDLE_COUNT=$(((limit - 512) / 2))
 [ "$IDLE_COUNT" -le 10000 ] || IDLE_COUNT=10000
 # shellcheck source=tests/bench/item_idle.sh
 . "$(dirname "$0")/item_idle.sh"
