@@ -37,6 +37,15 @@ next_stream(struct session *s)
 	return list_empty(from) ? NULL : list_entry(from->next, struct stream, turn);
 }
 
+/* Bytes of the next stream that go out again. */
+static uint64_t
+lost_next(struct session *s)
+{
+	const struct stream *st = next_stream(s);
+
+	return st != NULL ? stream_lost(st) : 0;
+}
+
 /* It has had its turn: the next one of its list is served. */
 static void
 rotate(struct session *s, struct stream *st, size_t len)
@@ -211,7 +220,7 @@ choose(struct session *s)
 	bool active = session_has_active(s, NULL);
 	const struct stream *st = next_stream(s);
 	struct question q = {.at = c, .waited = s->waited};
-	uint64_t lost = st != NULL ? stream_lost(st) : 0;
+	uint64_t lost = lost_next(s);
 	int pick;
 
 	session_for_each (sf, s) {
@@ -377,14 +386,6 @@ copy_any(struct session *s, uint8_t *buf, struct burst *ret)
 	return 0;
 }
 
-static bool
-next_is_lost(struct session *s)
-{
-	const struct stream *st = next_stream(s);
-
-	return st != NULL && stream_lost(st) > 0;
-}
-
 static void
 note_idle(struct session *s)
 {
@@ -421,7 +422,7 @@ session_output(struct session *s, uint8_t *buf, size_t cap, struct burst *ret, n
 	if (!has_data(s) && copy_any(s, buf, ret) > 0)
 		return ret->len;
 	/* A way that is too slow for what was lost does not lack data. */
-	if (!next_is_lost(s))
+	if (lost_next(s) == 0)
 		note_idle(s);
 	return 0;
 }
