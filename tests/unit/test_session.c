@@ -170,6 +170,15 @@ subflow(const struct pair *p)
 	return session_subflow(p->s, 1);
 }
 
+static struct stream *
+new_stream(struct pair *p)
+{
+	struct stream *st = session_open(p->s, (const uint8_t *)"x", 1, NULL);
+
+	assert_non_null(st);
+	return st;
+}
+
 /* Joins */
 
 static struct frame
@@ -546,8 +555,7 @@ a_window_never_moves_back(void **state)
 
 	(void)state;
 	begin_active(&p);
-	st = session_open(p.s, (const uint8_t *)"x", 1, NULL);
-	assert_non_null(st);
+	st = new_stream(&p);
 	f.max.stream = st->id;
 	f.max.max = 2 * STREAM_WINDOW_MIN;
 	assert_int_equal(say(&p, 1, &f), 1);
@@ -627,8 +635,7 @@ what_is_sent_keeps_the_pace(void **state)
 	(void)state;
 	begin_active(&p);
 	sf = p.s->subflows[1];
-	st = session_open(p.s, (const uint8_t *)"x", 1, NULL);
-	assert_non_null(st);
+	st = new_stream(&p);
 	write_some(&p, st, MEMORY);
 	sf->cc.cwnd = MEMORY;
 	sf->cc.pacing_rate = RATE;
@@ -653,8 +660,7 @@ silence_gives_the_flight_to_others(void **state)
 
 	(void)state;
 	begin_two(&p);
-	st = session_open(p.s, (const uint8_t *)"x", 1, NULL);
-	assert_non_null(st);
+	st = new_stream(&p);
 	write_some(&p, st, MEMORY);
 	hear(&p);
 	sf = subflow(&p);
@@ -693,8 +699,7 @@ a_detour_is_no_round_trip(void **state)
 	(void)state;
 	begin_two(&p);
 	sf = session_subflow(p.s, 2);
-	st = session_open(p.s, (const uint8_t *)"x", 1, NULL);
-	assert_non_null(st);
+	st = new_stream(&p);
 	for (int i = 0; i < 2; i++) {
 		p.now += 2 * SUBFLOW_DEAF;
 		write_some(&p, st, ROOM * 20);
@@ -721,8 +726,7 @@ a_detour_counts_when_nothing_else_comes(void **state)
 	(void)state;
 	begin_two(&p);
 	sf = session_subflow(p.s, 2);
-	st = session_open(p.s, (const uint8_t *)"x", 1, NULL);
-	assert_non_null(st);
+	st = new_stream(&p);
 	for (ns_t span = 0; span <= SUBFLOW_DEAF + 2 * RTT; span += RTT / 3) {
 		if (span <= SUBFLOW_DEAF)
 			assert_int_equal(sf->cc.bbr.model.min_rtt, RTT);
@@ -753,8 +757,7 @@ what_was_lost_waits_for_the_fast_way(void **state)
 	fast = p.s->subflows[1];
 	slow = p.s->subflows[2];
 	slow->rtt.srtt = slow->rtt.min[0].value = 10 * RTT;
-	st = session_open(p.s, (const uint8_t *)"x", 1, NULL);
-	assert_non_null(st);
+	st = new_stream(&p);
 	write_some(&p, st, MEMORY);
 	hear_on(&p);
 	assert_false(subflow_has_room(fast));
@@ -791,10 +794,8 @@ a_young_stream_goes_first(void **state)
 	sf = p.s->subflows[1];
 	sf->cc.cwnd = MEMORY;
 	sf->cc.pacing_rate = 2 * MEMORY;
-	bulk = session_open(p.s, (const uint8_t *)"x", 1, NULL);
-	young = session_open(p.s, (const uint8_t *)"x", 1, NULL);
-	assert_non_null(bulk);
-	assert_non_null(young);
+	bulk = new_stream(&p);
+	young = new_stream(&p);
 	write_some(&p, bulk, MEMORY);
 	hear_on(&p);
 	write_some(&p, young, 100);
@@ -828,8 +829,7 @@ a_tail_is_copied(void **state)
 		p.s->subflows[id]->cc.cwnd = MEMORY;
 		p.s->subflows[id]->cc.pacing_rate = 10 * MEMORY;
 	}
-	stream = session_open(p.s, (const uint8_t *)"x", 1, NULL);
-	assert_non_null(stream);
+	stream = new_stream(&p);
 	write_some(&p, stream, WHOLE - TAIL);
 	hear_on(&p);
 	assert_int_equal(stream->out.sent, WHOLE - TAIL);
@@ -856,8 +856,7 @@ what_has_nothing_to_send_is_not_slow(void **state)
 	hear(&p);
 	assert_int_not_equal(subflow(&p)->loss.app_limited_until, 0);
 	p.s->subflows[1]->loss.app_limited_until = 0;
-	st = session_open(p.s, (const uint8_t *)"x", 1, NULL);
-	assert_non_null(st);
+	st = new_stream(&p);
 	write_some(&p, st, MEMORY);
 	hear(&p);
 	assert_int_equal(subflow(&p)->loss.app_limited_until, 0);
